@@ -136,18 +136,17 @@ struct http_request {
 	size_t consumed;
 };
 
-/* The reader. Fields below "state" belong to http_parse.c. */
+/* The reader. Fields below "state" belong to http_parse.c and its parts. */
 struct http_parse {
 	const struct http_refusal *refusal; /* not NULL exactly when refused */
 	struct http_request request;
 	/* state */
 	unsigned step;
-	uint32_t seen;           /* bit set of headers that may come once */
-	size_t line;             /* where the unfinished line or chunk starts */
-	size_t scanned;          /* no line feed between line and here */
-	uint64_t chunk_left;     /* bytes of the current chunk still to come */
-	struct http_span expect; /* values judged when the head is complete */
-	struct http_span coding;
+	uint32_t seen;       /* bit set of headers that may come once */
+	size_t line;         /* where the unfinished line or chunk starts */
+	size_t scanned;      /* no line feed between line and here */
+	size_t header_start; /* behind the request line */
+	size_t chunk_left;   /* bytes of the current chunk still to come */
 };
 
 /*

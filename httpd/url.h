@@ -4,7 +4,8 @@
  * be legal there, but nothing here relies on that.
  *
  * Decoded texts are terminated C strings inside the given struct (a decoded NUL is
- * refused), valid as long as it lives; the struct must not be copied.
+ * refused), valid as long as it lives; the struct must not be copied. After an error
+ * its contents mean nothing.
  */
 #ifndef HTTPD_URL_H
 #define HTTPD_URL_H
@@ -73,6 +74,17 @@ int url_query_decode(const char *query, size_t length, struct url_query *ret_que
  */
 int url_query_find(
     const struct url_query *query, const char *name, struct url_text *ret_value);
+
+/* 0 to 15 for a hexadecimal digit of either case, else -1. */
+static inline int
+url_hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	/* Sets the bit that tells lower from upper case. */
+	char lower = (char)(digit | 0x20);
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 
 /* Wipe decoded values (codes and states pass through here) and empty the struct. */
 void url_query_clear(struct url_query *query);
