@@ -1,0 +1,92 @@
+/*
+ * Random bytes, SHA-256 and AES-256-GCM. A failure of these primitives is a broken
+ * invariant and ends the process; only opening can fail, for it judges its input.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "common/alloc.h"
+#include "common/crypto.h"
+
+static void
+must(int result)
+{
+	if (result != 1)
+		abort();
+}
+
+void
+crypto_random(void *bytes, size_t length)
+{
+	must(RAND_bytes(bytes, (int)length));
+}
+
+void
+crypto_sha256(
+    const void *bytes, size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE])
+{
+	must(EVP_Digest(bytes, length, digest, NULL, EVP_sha256(), NULL));
+}
+
+void
+crypto_seal(const uint8_t key[static CRYPTO_KEY_SIZE], const void *context,
+    size_t context_length, const struct secret *plain, struct buf *sealed)
+{
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	uint8_t *out = buf_reserve(sealed, plain->length + CRYPTO_SEAL_EXTRA);
+	uint8_t *text = out + CRYPTO_NONCE_SIZE;
+	int length = 0;
+
+	if (!cipher)
+		abort();
+	crypto_random(out, CRYPTO_NONCE_SIZE);
+	must(EVP_EncryptInit_ex2(cipher, EVP_aes_256_gcm(), key, out, NULL));
+	must(EVP_EncryptUpdate(cipher, NULL, &length, context, (int)context_length));
+	must(
+	    EVP_EncryptUpdate(cipher, text, &length, plain->bytes, (int)plain->length));
+	must(EVP_EncryptFinal_ex(cipher, text + plain->length, &length));
+	must(EVP_CIPHER_CTX_ctrl(
+	    cipher, EVP_CTRL_GCM_GET_TAG, CRYPTO_TAG_SIZE, text + plain->length));
+	EVP_CIPHER_CTX_free(cipher);
+	buf_added(sealed, plain->length + CRYPTO_SEAL_EXTRA);
+}
+
+int
+crypto_open(const uint8_t key[static CRYPTO_KEY_SIZE], const void *context,
+    size_t context_length, const void *sealed, size_t sealed_length,
+    struct secret *ret_plain)
+{
+	EVP_CIPHER_CTX *cipher;
+	const uint8_t *bytes = sealed;
+	uint8_t tag[CRYPTO_TAG_SIZE];
+	struct secret plain;
+	size_t size;
+	int length = 0;
+	int good;
+
+	if (sealed_length < CRYPTO_SEAL_EXTRA)
+		return -EBADMSG;
+	size = sealed_length - CRYPTO_SEAL_EXTRA;
+	cipher = EVP_CIPHER_CTX_new();
+	if (!cipher)
+		abort();
+	plain = (struct secret){ .bytes = xcalloc(1, size + 1), .length = size };
+	memcpy(tag, bytes + CRYPTO_NONCE_SIZE + size, sizeof(tag));
+	must(EVP_DecryptInit_ex2(cipher, EVP_aes_256_gcm(), key, bytes, NULL));
+	must(EVP_DecryptUpdate(cipher, NULL, &length, context, (int)context_length));
+	must(EVP_DecryptUpdate(
+	    cipher, plain.bytes, &length, bytes + CRYPTO_NONCE_SIZE, (int)size));
+	must(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, sizeof(tag), tag));
+	good = EVP_DecryptFinal_ex(cipher, plain.bytes + size, &length) == 1;
+	EVP_CIPHER_CTX_free(cipher);
+	if (!good) {
+		secret_clear(&plain);
+		return -EBADMSG;
+	}
+	*ret_plain = plain;
+	return 0;
+}

@@ -1,0 +1,248 @@
+/*
+ * The one place that writes log lines, used by every program.
+ *
+ * A line leaves in a single write(2), so lines of several threads and processes do
+ * not mix.
+ */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/time.h"
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+static const int syslog_levels[] = { 3, 4, 6, 7 };
+
+static const char *program_name = "streamhold";
+static enum log_level configured_level = LOG_LEVEL_info;
+static enum log_level current_level = LOG_LEVEL_info;
+static enum log_format current_format = LOG_FORMAT_text;
+static bool journal;
+
+/* How many lines the running second has seen, and how many were left out. */
+static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
+static time_t rate_second;
+static unsigned rate_count;
+static unsigned rate_suppressed;
+
+void
+log_open(const char *program)
+{
+	program_name = program;
+	journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	configured_level = level;
+	current_level = level;
+}
+
+void
+log_set_format(enum log_format format)
+{
+	current_format = format;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return current_level;
+}
+
+void
+log_toggle_debug(void)
+{
+	current_level =
+	    current_level == LOG_LEVEL_debug ? configured_level : LOG_LEVEL_debug;
+	if (current_level == configured_level && configured_level == LOG_LEVEL_debug)
+		current_level = LOG_LEVEL_info;
+}
+
+const char *
+log_quote_n(const void *text, size_t length)
+{
+	static _Thread_local char buffers[8][LOG_QUOTE_MAX + 4];
+	static _Thread_local unsigned next;
+	char *buffer = buffers[next++ % 8];
+
+	if (!text)
+		return "-";
+	if (length <= LOG_QUOTE_MAX) {
+		memcpy(buffer, text, length);
+		buffer[length] = '\0';
+	} else {
+		memcpy(buffer, text, LOG_QUOTE_MAX);
+		memcpy(buffer + LOG_QUOTE_MAX, "...", 4);
+	}
+	return buffer;
+}
+
+const char *
+log_quote(const char *text)
+{
+	return log_quote_n(text, text ? strlen(text) : 0);
+}
+
+/* Escapes `text` into `line` from `used` on; in JSON with its own escapes. */
+static size_t
+escape(char *line, size_t used, size_t size, const char *text, bool json)
+{
+	const unsigned char *byte;
+
+	for (byte = (const unsigned char *)text; *byte && used + 8 < size; byte++) {
+		if (json && (*byte == '"' || *byte == '\\')) {
+			line[used++] = '\\';
+			line[used++] = (char)*byte;
+		} else if (*byte >= 0x20 && *byte < 0x7f) {
+			line[used++] = (char)*byte;
+		} else {
+			used += (size_t)snprintf(line + used, size - used,
+			    json ? "\\u00%02x" : "\\x%02x", *byte);
+		}
+	}
+	return used;
+}
+
+static size_t
+compose(char *line, size_t size, enum log_level level, const char *subject,
+    const char *sentence)
+{
+	char stamp[TIME_TEXT_SIZE];
+	bool json = current_format == LOG_FORMAT_json;
+	int head;
+	size_t used;
+
+	time_format(time_now_ms(), stamp);
+	if (json)
+		head = snprintf(line, size,
+		    "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"subject\":"
+		    "\"%s\",\"message\":\"",
+		    stamp, level_names[level], program_name, subject);
+	else if (journal)
+		head = snprintf(line, size, "<%d>%s: ", syslog_levels[level], subject);
+	else
+		head = snprintf(line, size, "%s %s %s %s: ", stamp, level_names[level],
+		    program_name, subject);
+	used = escape(line, (size_t)head, size, sentence, json);
+	if (json) {
+		line[used++] = '"';
+		line[used++] = '}';
+	}
+	line[used++] = '\n';
+	return used;
+}
+
+static void
+put(enum log_level level, const char *subject, const char *sentence)
+{
+	char line[LOG_LINE_MAX + 200];
+	size_t length = compose(line, sizeof(line), level, subject, sentence);
+	ssize_t ignored = write(STDERR_FILENO, line, length);
+
+	(void)ignored; /* There is no place left to report it. */
+}
+
+/* Counts a line against the rate of this second; false when it is to be left out. */
+static bool
+rate_allows_locked(enum log_level level)
+{
+	time_t second = time(NULL);
+	char sentence[64];
+
+	if (level == LOG_LEVEL_error || current_level == LOG_LEVEL_debug)
+		return true;
+	if (second != rate_second) {
+		rate_second = second;
+		rate_count = 0;
+		if (rate_suppressed) {
+			(void)snprintf(sentence, sizeof(sentence),
+			    "%u lines suppressed", rate_suppressed);
+			rate_suppressed = 0;
+			put(LOG_LEVEL_warning, "log", sentence);
+		}
+	}
+	if (rate_count++ < LOG_RATE)
+		return true;
+	rate_suppressed++;
+	return false;
+}
+
+static bool
+rate_allows(enum log_level level)
+{
+	bool allowed;
+
+	(void)pthread_mutex_lock(&rate_lock);
+	allowed = rate_allows_locked(level);
+	(void)pthread_mutex_unlock(&rate_lock);
+	return allowed;
+}
+
+static void
+vlog(enum log_level level, const char *subject, const char *format, va_list arguments)
+{
+	char sentence[LOG_LINE_MAX];
+
+	if (level > current_level || !rate_allows(level))
+		return;
+	(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
+	put(level, subject, sentence);
+}
+
+void
+log_error(const char *subject, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vlog(LOG_LEVEL_error, subject, format, arguments);
+	va_end(arguments);
+}
+
+void
+log_warning(const char *subject, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vlog(LOG_LEVEL_warning, subject, format, arguments);
+	va_end(arguments);
+}
+
+void
+log_info(const char *subject, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vlog(LOG_LEVEL_info, subject, format, arguments);
+	va_end(arguments);
+}
+
+void
+log_debug(const char *subject, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vlog(LOG_LEVEL_debug, subject, format, arguments);
+	va_end(arguments);
+}
+
+void
+fatal(int status, const char *subject, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vlog(LOG_LEVEL_error, subject, format, arguments);
+	va_end(arguments);
+	exit(status);
+}

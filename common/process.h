@@ -1,0 +1,30 @@
+/*
+ * What every daemon does to itself first, and how it talks to its supervisor.
+ */
+#ifndef COMMON_PROCESS_H
+#define COMMON_PROCESS_H
+
+/* Exit statuses of the daemons (design.md 2). EXIT_STORAGE is EX_IOERR: the broker
+ * leaves with it after a failed commit, to be started again. */
+enum process_exit {
+	EXIT_STOPPED = 0,
+	EXIT_CONFIG = 1,
+	EXIT_INIT = 2,
+	EXIT_START = 3,
+	EXIT_STORAGE = 74,
+};
+
+/* Closes descriptors from 3 + passed on, sets umask 077, no core dump, not dumpable
+ * (except in sanitizer builds, whose leak check needs it), no new privileges, ignores
+ * SIGPIPE, fixes the C locale, reads the time zone once and removes variables that
+ * libraries would obey (proxies, keystore test switches). `passed` is what
+ * sock_passed_init returned. */
+void process_harden(int passed);
+
+/* Sends a state to the socket in NOTIFY_SOCKET in the manner of sd_notify(3), for
+ * instance "READY=1". Nothing happens when there is none. The socket is opened once by
+ * process_notify_open, so that a front can tell after lock-down. */
+void process_notify_open(void);
+void process_notify(const char *state);
+
+#endif
