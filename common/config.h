@@ -280,8 +280,8 @@ int config_option_default(const struct config_option *option, FILE *file);
 int config_option_value(
     const struct config_option *option, const struct config *config, FILE *file);
 
-/* The groups in the order of the manual: name ("server") and sentence; NULL at the
- * end. For the manual. */
+/* What a group ("server") is about, NULL when there is no such group. For the manual
+ * and the schema. */
 const char *config_section_sentence(const char *section);
 
 /*
