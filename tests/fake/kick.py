@@ -60,6 +60,14 @@ class FakeKick(KickApi, FakePlatform):
             super().reset()
             self.reset_api()
 
+    def set(self, **changes):
+        """Switching webhooks off removes all subscriptions (3.3)."""
+        with self.lock:
+            values = super().set(**changes)
+            if not values["webhooks_enabled"]:
+                self.drop_subscriptions()
+            return values
+
     def make_routes(self):
         return {
             ("id", "GET", "/oauth/authorize"): ("authorize", self.authorize),

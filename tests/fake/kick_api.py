@@ -2,13 +2,12 @@
 import uuid
 from datetime import datetime, timezone
 
+from . import events
+from .delivery import build
 from .http import Response, json_response
 from .keys import ulid
+from .sender import send
 
-EVENT_TYPES = ("chat.message.sent", "channel.followed", "channel.subscription.new",
-               "channel.subscription.renewal", "channel.subscription.gifts",
-               "channel.reward.redemption.updated", "livestream.status.updated",
-               "livestream.metadata.updated", "moderation.banned", "kicks.gifted")
 MESSAGES = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 MAX_CHAT, MAX_CHANNELS, MAX_SLUG = 500, 50, 25
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -30,8 +29,8 @@ class KickApi:
         "drop_after_failures": (0, [int]),       # failed deliveries until auto-drop; 0 never
         "chat_sent": (True, (True, False)),      # False: 200 with is_sent false
     }
-    CONTROL = ("subscribe", "subscriptions_now", "drop_subscriptions", "delivery_failed",
-               "chat_log")
+    CONTROL = ("subscribe", "subscriptions_now", "drop_subscriptions", "deliver",
+               "delivery_failed", "chat_log")
 
     def reset_api(self):
         self.subscriptions = []
@@ -153,7 +152,7 @@ class KickApi:
         error = self.script["subscription_errors"].get(name, "")
         if not self.script["webhooks_enabled"]:
             error = "webhooks are not enabled for this app"
-        elif name not in EVENT_TYPES or version != 1:
+        elif name not in events.TYPES or version != 1:
             error = error or "unknown event"
         number = "" if error else self.subscribe(name, user, app.client_id)
         return {"name": name, "version": version, "subscription_id": number, "error": error}
@@ -195,6 +194,31 @@ class KickApi:
             self.subscriptions = [sub for sub in self.subscriptions if sub not in gone]
             self.deleted += gone
             return len(gone)
+
+    def deliver(self, event, url=None, user=None, count=1, mode="valid", ghost=False,
+                attempts=1):
+        """Something happened on a channel: one delivery for each subscription to it.
+
+        Doubled subscriptions get the same body under different ids (#246). ghost: to the
+        removed subscriptions (#234). url: instead of the app's webhook_url.
+        """
+        owner = self.store.user(user)
+        with self.lock:
+            subs = [sub for sub in (self.deleted if ghost else self.subscriptions)
+                    if sub["event"] == event and sub["user"] == owner.id]
+        streamer = events.person(as_number(owner.id), owner.display_name)
+        out = []
+        for number in range(count):
+            body = events.encode(events.event(event, streamer, number=number))
+            for sub in subs:
+                one = build(event, self.signer, mode, body=body, subscription=sub["id"])
+                to = url or self.store.apps[sub["app_id"]].webhook_url
+                reply = send(to, one, attempts=attempts)
+                out.append({"id": one.message_id, "subscription_id": sub["id"],
+                            "status": reply.status})
+                if reply.status != 200:
+                    self.delivery_failed(event)
+        return out
 
     def delivery_failed(self, event):
         """Counts a failed delivery; the set number of them removes the event's subscriptions."""
