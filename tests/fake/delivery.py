@@ -64,6 +64,7 @@ class Draft:
     signature: str = None
     drop: list = field(default_factory=list)
     twice: list = field(default_factory=list)
+    extra: list = field(default_factory=list)
 
     def sign(self):
         self.signature = self.signer.sign(self.message_id, self.timestamp, self.body)
@@ -96,8 +97,8 @@ def _flip_signature(draft):
 
 
 def _flip_body(draft):
-    """A digit of the first user id, so that the JSON stays well formed."""
-    at = draft.body.index(b'"user_id":') + 10
+    """The second digit of the first user id, so that the JSON stays well formed."""
+    at = draft.body.index(b'"user_id":') + 11
     draft.body = flip_bit(draft.body, 8 * at)
 
 
@@ -151,6 +152,8 @@ def _drops_claim(draft):
     draft.body = events.encode({"claim_id": ulid(), "user_id": 1, "campaign_id": ulid(),
                                 "reward_id": ulid(), "external_id": "x"})
     draft.drop = ["type", "version", "subscription", "id", "timestamp"]
+    draft.extra = [("Kick-Event-Message-ID", draft.message_id),
+                   ("Kick-Event-Timestamp", draft.timestamp)]
 
 
 # mode: (change before signing or None, change after signing or None)
@@ -196,6 +199,7 @@ def finish(draft):
     for name, value in values.items():
         if name not in draft.drop:
             headers += [(SHORT[name], value)] * (2 if name in draft.twice else 1)
+    headers += draft.extra
     return Delivery(headers, draft.body, draft.message_id, draft.kind)
 
 
