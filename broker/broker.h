@@ -1,0 +1,90 @@
+/*
+ * The state of the broker process, and nothing else.
+ *
+ * One thread runs the loop and everything here; the database has a thread of its own
+ * behind struct store. Every pointer is set at start, before the loop runs, and stays.
+ */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "common/config.h"
+#include "common/paths.h"
+#include "proto/chan.h"
+
+struct event_base;
+struct store;
+struct vault;
+struct fetcher;
+struct accounts;
+struct ingest;
+struct flow;
+
+enum client_role {
+	CLIENT_api = 1,
+	CLIENT_webhook = 2,
+	CLIENT_admin = 4,
+};
+
+/* A peer whose requests are answered: a front or a command. */
+struct client {
+	struct broker *broker;
+	struct chan *chan;
+	enum client_role role;
+	uid_t uid; /* who is at the other end */
+	LIST_HEAD(client_flows, flow) flows;
+};
+
+/* What a front said about itself, and how the link to it does. */
+struct front_state {
+	bool connected;
+	uint32_t port;
+	char addresses[512];
+	char sandbox[128];
+	int64_t since; /* wall clock ms of the last change of `connected` */
+	uint64_t connects;
+};
+
+/* Something counted by name: what fronts report and what the broker counts itself. */
+struct counter {
+	char name[64];
+	uint64_t value;
+	LIST_ENTRY(counter) entry;
+};
+
+struct broker {
+	struct event_base *base;
+	struct config config;
+	const char *config_path; /* NULL: defaults */
+	struct paths paths;
+	bool system_mode;
+	int64_t started_at; /* wall clock ms */
+
+	struct store *store;
+	struct vault *vault;
+	struct fetcher *fetcher;
+	struct accounts *accounts;
+	struct ingest *ingest;
+
+	struct front_state api;
+	struct front_state webhook;
+	uint64_t flow_number;
+	LIST_HEAD(broker_counters, counter) counters;
+	const char *storage_trouble; /* NULL, or why nothing can be stored */
+};
+
+/* Adds to a counter, made when it is new. At most BROKER_COUNTERS_MAX names. */
+#define BROKER_COUNTERS_MAX 200
+void broker_count(struct broker *broker, const char *name, uint64_t more);
+
+/* The base of redirect addresses: oauth.redirect_base, else http://localhost:<port of
+ * the API listener>. `text` takes BROKER_BASE_SIZE bytes. False while no front has
+ * said its port and none is configured. */
+#define BROKER_BASE_SIZE 1100
+bool broker_redirect_base(const struct broker *broker, char *text);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The database's thread: takes whatever jobs have gathered, runs them in one
+ * transaction, commits, and hands them back to the loop (group commit,
+ * docs/decisions/0004-group-commit.md).
+ *
+ * Owns the connection, the queue and the thread. Called by every flow that stores or
+ * reads, and by ingest.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "broker/store/store.h"
+#include "broker/store/store_db.h"
+#include "broker/store/store_inner.h"
+#include "broker/store/store_schema.h"
+#include "common/alloc.h"
+#include "common/time.h"
+
+/* Commits quicker than this are never waited for; slower ones let a share of their own
+ * time pass first, so that closed-loop senders meet in one commit (performance.md,
+ * "Slow disk"). */
+#define LINGER_FROM_US 300
+#define LINGER_SHARE 8
+#define LINGER_MAX_US 2000
+
+/* Pages in the WAL at which a checkpoint runs: small on fast disks for short stalls,
+ * larger with slow commits. */
+#define CHECKPOINT_FAST 250
+#define CHECKPOINT_SLOW 4000
+#define CHECKPOINT_SLOW_FROM_US 1000
+
+struct queue {
+	struct store_job *first;
+	struct store_job **last;
+	size_t count;
+};
+
+struct store {
+	struct db db;
+	char *path;
+	pthread_t thread;
+	pthread_mutex_t lock; /* over everything below down to `stats` */
+	pthread_cond_t wake;
+	struct queue todo;
+	struct queue finished;
+	bool stopping;
+	struct store_stats stats;
+	int event_fd;
+	struct event *event;
+	size_t backlog; /* the loop's own count */
+};
+
+static void
+queue_init(struct queue *queue)
+{
+	*queue = (struct queue){ .first = NULL, .last = &queue->first };
+}
+
+static void
+queue_add(struct queue *queue, struct store_job *job)
+{
+	job->next = NULL;
+	*queue->last = job;
+	queue->last = &job->next;
+	queue->count++;
+}
+
+/* Moves at most `most` jobs from one queue's head to the other's end. */
+static void
+queue_take(struct queue *from, struct queue *to, size_t most)
+{
+	struct store_job *job;
+
+	while (most-- > 0 && (job = from->first)) {
+		from->first = job->next;
+		if (!from->first)
+			from->last = &from->first;
+		from->count--;
+		queue_add(to, job);
+	}
+}
+
+/* The thread. */
+
+static int
+exec(struct db *db, const char *sql)
+{
+	int result = db_run(db, db_statement(db, sql));
+
+	return result;
+}
+
+static int
+run_batch(struct db *db, struct queue *batch)
+{
+	struct store_job *job;
+	int result = exec(db, "BEGIN IMMEDIATE");
+
+	for (job = batch->first; job && result == 0; job = job->next)
+		result = job->run(job, db);
+	if (result == 0)
+		result = exec(db, "COMMIT");
+	if (result < 0 && !sqlite3_get_autocommit(db->handle))
+		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	for (job = batch->first; job; job = job->next)
+		job->result = result;
+	return result;
+}
+
+static void
+linger(uint32_t commit_us)
+{
+	uint32_t wait = commit_us / LINGER_SHARE;
+	struct timespec pause = { .tv_nsec = 0 };
+
+	if (commit_us < LINGER_FROM_US)
+		return;
+	pause.tv_nsec = (wait < LINGER_MAX_US ? wait : LINGER_MAX_US) * 1000L;
+	(void)nanosleep(&pause, NULL);
+}
+
+static void
+measure(struct store *store, struct queue *batch, int result, int64_t us)
+{
+	struct store_stats *stats = &store->stats;
+	int64_t average = stats->commit_us;
+	bool was_slow = average >= CHECKPOINT_SLOW_FROM_US;
+
+	stats->commits++;
+	stats->jobs += batch->count;
+	stats->failures += result < 0;
+	average += (us - average) / 8;
+	stats->commit_us = (uint32_t)(average < 0 ? 0 : average);
+	if (was_slow != (stats->commit_us >= CHECKPOINT_SLOW_FROM_US))
+		(void)sqlite3_wal_autocheckpoint(
+		    store->db.handle, was_slow ? CHECKPOINT_FAST : CHECKPOINT_SLOW);
+}
+
+/* Waits for jobs. False when it is time to stop and nothing is left. */
+static bool
+next_batch(struct store *store, struct queue *batch)
+{
+	uint32_t commit_us;
+
+	queue_init(batch);
+	(void)pthread_mutex_lock(&store->lock);
+	while (!store->todo.first && !store->stopping)
+		(void)pthread_cond_wait(&store->wake, &store->lock);
+	commit_us = store->stats.commit_us;
+	if (commit_us >= LINGER_FROM_US && !store->stopping) {
+		(void)pthread_mutex_unlock(&store->lock);
+		linger(commit_us);
+		(void)pthread_mutex_lock(&store->lock);
+	}
+	queue_take(&store->todo, batch, STORE_BATCH_MAX);
+	(void)pthread_mutex_unlock(&store->lock);
+	return batch->first != NULL;
+}
+
+static void
+hand_back(struct store *store, struct queue *batch, int result, int64_t us)
+{
+	const uint64_t one = 1;
+	ssize_t written;
+
+	(void)pthread_mutex_lock(&store->lock);
+	measure(store, batch, result, us);
+	queue_take(batch, &store->finished, batch->count);
+	(void)pthread_mutex_unlock(&store->lock);
+	written = write(store->event_fd, &one, sizeof(one));
+	(void)written; /* A full counter wakes the loop as well. */
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct store *store = arg;
+	struct queue batch;
+	int64_t start;
+	int result;
+
+	while (next_batch(store, &batch)) {
+		start = time_boot_us();
+		result = run_batch(&store->db, &batch);
+		hand_back(store, &batch, result, time_boot_us() - start);
+	}
+	return NULL;
+}
+
+/* The loop's side. */
+
+static void
+finish_jobs(struct store *store, int forced)
+{
+	struct queue finished;
+	struct store_job *job;
+	struct store_job *next;
+
+	queue_init(&finished);
+	(void)pthread_mutex_lock(&store->lock);
+	queue_take(&store->finished, &finished, SIZE_MAX);
+	(void)pthread_mutex_unlock(&store->lock);
+	for (job = finished.first; job; job = next) {
+		next = job->next;
+		store->backlog--;
+		job->done(job, forced ? forced : job->result);
+	}
+}
+
+static void
+on_finished(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *store = arg;
+	uint64_t count;
+	ssize_t length = read(fd, &count, sizeof(count));
+
+	(void)length;
+	(void)what;
+	finish_jobs(store, 0);
+}
+
+int
+store_open(
+    struct event_base *base, const char *path, struct store **ret_store, char *error)
+{
+	struct store *store = xcalloc(1, sizeof(*store));
+	int result = db_open(&store->db, path, error);
+
+	if (result < 0) {
+		free(store);
+		return result;
+	}
+	(void)sqlite3_wal_autocheckpoint(store->db.handle, CHECKPOINT_FAST);
+	store->path = xstrdup(path);
+	store->stats.schema = store_schema_count;
+	queue_init(&store->todo);
+	queue_init(&store->finished);
+	(void)pthread_mutex_init(&store->lock, NULL);
+	(void)pthread_cond_init(&store->wake, NULL);
+	store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	store->event =
+	    event_new(base, store->event_fd, EV_READ | EV_PERSIST, on_finished, store);
+	if (store->event_fd < 0 || !store->event ||
+	    pthread_create(&store->thread, NULL, thread_main, store) != 0)
+		abort();
+	event_add(store->event, NULL);
+	*ret_store = store;
+	return 0;
+}
+
+void
+store_submit(struct store *store, struct store_job *job)
+{
+	bool idle;
+
+	assert(job->run && job->done);
+	store->backlog++;
+	(void)pthread_mutex_lock(&store->lock);
+	idle = store->todo.first == NULL;
+	queue_add(&store->todo, job);
+	(void)pthread_mutex_unlock(&store->lock);
+	if (idle)
+		(void)pthread_cond_signal(&store->wake);
+}
+
+void
+store_run_now(struct store *store, struct store_job *job)
+{
+	const struct timespec pause = { .tv_nsec = 100000 };
+	size_t before = store->backlog;
+
+	store_submit(store, job);
+	while (store->backlog > before) {
+		finish_jobs(store, 0);
+		if (store->backlog > before)
+			(void)nanosleep(&pause, NULL);
+	}
+}
+
+void
+store_abandon(struct store_job *job, store_done_fn *discard)
+{
+	/* `done` is only ever read on the loop's thread. */
+	job->done = discard;
+}
+
+void
+store_close(struct store *store)
+{
+	if (!store)
+		return;
+	(void)pthread_mutex_lock(&store->lock);
+	store->stopping = true;
+	(void)pthread_mutex_unlock(&store->lock);
+	(void)pthread_cond_signal(&store->wake);
+	(void)pthread_join(store->thread, NULL);
+	finish_jobs(store, -ECANCELED);
+	event_free(store->event);
+	(void)close(store->event_fd);
+	db_close(&store->db);
+	(void)pthread_mutex_destroy(&store->lock);
+	(void)pthread_cond_destroy(&store->wake);
+	free(store->path);
+	free(store);
+}
+
+size_t
+store_backlog(const struct store *store)
+{
+	return store->backlog;
+}
+
+static uint64_t
+file_size(const char *path, const char *suffix)
+{
+	char *full = xasprintf("%s%s", path, suffix);
+	struct stat info;
+	uint64_t size = stat(full, &info) == 0 ? (uint64_t)info.st_size : 0;
+
+	free(full);
+	return size;
+}
+
+void
+store_stats(struct store *store, struct store_stats *ret_stats)
+{
+	(void)pthread_mutex_lock(&store->lock);
+	*ret_stats = store->stats;
+	(void)pthread_mutex_unlock(&store->lock);
+	ret_stats->size = file_size(store->path, "");
+	ret_stats->wal_size = file_size(store->path, "-wal");
+}

@@ -1,0 +1,31 @@
+/*
+ * The connection's insides, shared by store.c, store_open.c and store_db.c only.
+ */
+#ifndef BROKER_STORE_STORE_INNER_H
+#define BROKER_STORE_STORE_INNER_H
+
+#include <stddef.h>
+
+#include <sqlite3.h>
+
+/* Different statements in the whole broker. */
+#define DB_STATEMENTS_MAX 96
+
+struct db_cached {
+	const char *sql;
+	sqlite3_stmt *statement;
+};
+
+struct db {
+	sqlite3 *handle;
+	struct db_cached cached[DB_STATEMENTS_MAX];
+	size_t cached_count;
+};
+
+/* Opens, configures and migrates; see store_open. On failure nothing stays open. */
+int db_open(struct db *db, const char *path, char *error);
+
+/* Finalises the statements and closes. */
+void db_close(struct db *db);
+
+#endif

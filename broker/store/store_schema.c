@@ -1,0 +1,102 @@
+/*
+ * The schema, as steps that are each applied once in a transaction of their own.
+ *
+ * PRAGMA user_version says how many have been applied. A step is never changed after
+ * it was released; a new one is added at the end.
+ */
+#include "broker/store/store_schema.h"
+
+const char *const store_schema_steps[] = {
+	/* 1: the first schema. Times are ms since 1970, scopes are texts with spaces,
+	 * secrets are sealed by the vault before they come here. */
+	"CREATE TABLE meta ("
+	"	name TEXT PRIMARY KEY,"
+	"	value BLOB NOT NULL"
+	") STRICT;"
+
+	/* What the vault sealed (or its reference to a keyring item), by name. */
+	"CREATE TABLE secrets ("
+	"	name TEXT PRIMARY KEY,"
+	"	generation INTEGER NOT NULL,"
+	"	sealed BLOB NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE credentials ("
+	"	platform TEXT PRIMARY KEY,"
+	"	client_id TEXT NOT NULL,"
+	"	scopes TEXT,"
+	"	created_at INTEGER NOT NULL,"
+	"	updated_at INTEGER NOT NULL"
+	") STRICT;"
+
+	/* Logins that were started. state_hash is the SHA-256 of the state. */
+	"CREATE TABLE logins ("
+	"	state_hash BLOB PRIMARY KEY,"
+	"	platform TEXT NOT NULL,"
+	"	username TEXT NOT NULL,"
+	"	client_id TEXT NOT NULL,"
+	"	redirect_uri TEXT NOT NULL,"
+	"	scopes TEXT NOT NULL,"
+	"	verifier_sealed BLOB,"
+	"	adopt INTEGER NOT NULL,"
+	"	created_at INTEGER NOT NULL,"
+	"	expires_at INTEGER NOT NULL"
+	") STRICT;"
+
+	/* username_key is the name in ASCII lower case, under which names are compared.
+	 */
+	"CREATE TABLE accounts ("
+	"	id INTEGER PRIMARY KEY,"
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	username TEXT NOT NULL,"
+	"	user_id TEXT,"
+	"	login TEXT,"
+	"	display_name TEXT,"
+	"	identity TEXT NOT NULL,"
+	"	scopes TEXT NOT NULL,"
+	"	scopes_asked TEXT NOT NULL,"
+	"	obtained_at INTEGER NOT NULL,"
+	"	expires_at INTEGER NOT NULL,"
+	"	refreshable INTEGER NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	status TEXT NOT NULL,"
+	"	reason TEXT,"
+	"	since INTEGER,"
+	"	UNIQUE (platform, username_key)"
+	") STRICT;"
+
+	/* Message ids outlive their events, so that a late repeat is known. They give
+	 * out seq; AUTOINCREMENT keeps it increasing when the newest rows are deleted.
+	 */
+	"CREATE TABLE message_ids ("
+	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	message_id TEXT NOT NULL UNIQUE,"
+	"	received_at INTEGER NOT NULL"
+	") STRICT;"
+
+	/* Deliveries as received; seq is that of message_ids, sha256 is over the body.
+	 */
+	"CREATE TABLE events ("
+	"	seq INTEGER PRIMARY KEY,"
+	"	platform TEXT NOT NULL,"
+	"	message_id TEXT NOT NULL,"
+	"	type TEXT NOT NULL,"
+	"	version INTEGER NOT NULL,"
+	"	received_at INTEGER NOT NULL,"
+	"	occurred_at INTEGER,"
+	"	broadcaster_id TEXT,"
+	"	broadcaster_name TEXT,"
+	"	flags INTEGER NOT NULL,"
+	"	subscription_id TEXT,"
+	"	timestamp TEXT NOT NULL,"
+	"	signature TEXT NOT NULL,"
+	"	content_type TEXT,"
+	"	user_agent TEXT,"
+	"	sha256 BLOB NOT NULL,"
+	"	body BLOB NOT NULL"
+	") STRICT;",
+};
+
+const size_t store_schema_count =
+    sizeof(store_schema_steps) / sizeof(store_schema_steps[0]);
