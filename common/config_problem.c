@@ -14,6 +14,12 @@
 #include "common/alloc.h"
 #include "common/config_table.h"
 
+/* How deep the place of an offset is looked for; every level walks the text again. */
+#define NAMED_DEPTH_MAX 12
+
+/* Bytes of one step of a place in its name. */
+#define STEP_SIZE 72
+
 /* One member of an object or entry of an array in the text. */
 struct member {
 	const char *key; /* opening quote; NULL in arrays */
@@ -222,7 +228,7 @@ config_escape(const char *text, char *escaped, size_t size)
 void
 config_place_name(const struct config_place *place, char name[CONFIG_KEY_MAX])
 {
-	char step[CONFIG_KEY_MAX];
+	char step[STEP_SIZE];
 	size_t length;
 
 	if (!place->parent) {
@@ -232,7 +238,7 @@ config_place_name(const struct config_place *place, char name[CONFIG_KEY_MAX])
 	config_place_name(place->parent, name);
 	length = strlen(name);
 	if (place->key) {
-		config_escape(place->key, step, 64);
+		config_escape(place->key, step, sizeof step);
 		snprintf(name + length, CONFIG_KEY_MAX - length, "%s%s",
 		    length > 0 ? "." : "", step);
 	} else {
@@ -241,7 +247,7 @@ config_place_name(const struct config_place *place, char name[CONFIG_KEY_MAX])
 }
 
 /* Fills one problem: "name:line: " and, when there is a key, the key in quotes. */
-static void
+__attribute__((format(printf, 5, 0))) static void
 fill_problem(struct config_problem *problem, const struct config_source *source,
     unsigned line, const char *key, const char *format, va_list arguments)
 {
@@ -266,7 +272,7 @@ fill_problem(struct config_problem *problem, const struct config_source *source,
 	    arguments);
 }
 
-static void
+__attribute__((format(printf, 4, 0))) static void
 add_at(const struct config_source *source, bool warning,
     const struct config_place *place, const char *format, va_list arguments)
 {
@@ -329,7 +335,7 @@ static void
 add_step(char name[CONFIG_KEY_MAX], const struct member *member, size_t index)
 {
 	size_t length = strlen(name);
-	char step[CONFIG_KEY_MAX];
+	char step[STEP_SIZE];
 	char *key;
 
 	if (!member->key) {
@@ -337,13 +343,14 @@ add_step(char name[CONFIG_KEY_MAX], const struct member *member, size_t index)
 		return;
 	}
 	key = decode_key(member->key);
-	config_escape(key ? key : "?", step, 64);
+	config_escape(key ? key : "?", step, sizeof step);
 	free(key);
 	snprintf(name + length, CONFIG_KEY_MAX - length, "%s%s", length > 0 ? "." : "",
 	    step);
 }
 
-/* Names the place that holds the byte before an offset: a key or a value. */
+/* Names the place that holds the byte before an offset: a key or a value. Deeper than
+ * NAMED_DEPTH_MAX the name is that of the outer place. */
 static void
 name_offset(const char *text, size_t offset, char name[CONFIG_KEY_MAX])
 {
@@ -351,10 +358,11 @@ name_offset(const char *text, size_t offset, char name[CONFIG_KEY_MAX])
 	const char *at = skip_blanks(text);
 	struct member member;
 	bool in_object;
-	size_t index;
+	size_t depth, index;
 
 	name[0] = '\0';
-	while (*at == '{' || *at == '[') {
+	for (depth = 0; depth < NAMED_DEPTH_MAX && (*at == '{' || *at == '[');
+	     depth++) {
 		in_object = *at == '{';
 		index = 0;
 		for (at++; at && read_member(at, in_object, &member);
