@@ -225,8 +225,11 @@ http_header_next(const struct http_request *request, const char *buf, const char
 {
 	const struct http_header *header = after == NULL ? request->headers : after + 1;
 	const struct http_header *end = request->headers + request->header_count;
+	/* The length alone tells most names apart. */
+	size_t length = strlen(name);
 	for (; header < end; header++) {
-		if (http_text_is(http_text(buf, header->name), name))
+		if (header->name.length == length &&
+		    http_text_is(http_text(buf, header->name), name))
 			return header;
 	}
 	return NULL;

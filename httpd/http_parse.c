@@ -74,29 +74,36 @@ http_line_find(struct http_parse *parse, const char *buf, size_t length, size_t 
 }
 
 /*
+ * Of eight bytes at once, has the high bit set somewhere exactly when one of them is
+ * below space or DEL: a byte below n makes the subtraction of n borrow, and bytes above
+ * 0x7F are masked out.
+ */
+static uint64_t
+odd_bytes(const char *at)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	uint64_t del = word ^ (ones * 0x7f);
+	uint64_t odd = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
+	return odd & (ones * 0x80);
+}
+
+/*
  * Index of the first byte that a header value may not have (RFC 9110 section 5.5: below
- * space other than tab, and DEL), or length. Eight bytes are looked at together; the
- * test for "below space" may only err towards the slow loop.
+ * space other than tab, and DEL), or length.
  */
 static size_t
 value_run(const char *value, size_t length)
 {
-	const uint64_t ones = UINT64_MAX / 255;
-	size_t i = 0;
-	while (length - i >= 8) {
-		uint64_t word;
-		memcpy(&word, value + i, 8);
-		uint64_t del = word ^ (ones * 0x7f);
-		uint64_t odd = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
-		size_t stop = (odd & (ones * 0x80)) == 0 ? 0 : i + 8;
-		for (size_t k = i; k < stop; k++) {
-			unsigned char byte = (unsigned char)value[k];
-			if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-				return k;
-		}
-		i += 8;
+	if (length >= 8) {
+		uint64_t odd = odd_bytes(value + length - 8);
+		for (size_t i = 0; length - i >= 8; i += 8)
+			odd |= odd_bytes(value + i);
+		if (odd == 0)
+			return length;
 	}
-	for (; i < length; i++) {
+	for (size_t i = 0; i < length; i++) {
 		unsigned char byte = (unsigned char)value[i];
 		if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
 			return i;
