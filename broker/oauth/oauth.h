@@ -1,0 +1,44 @@
+/*
+ * OAuth as the rest of the broker sees it: client credentials, logins and the accounts
+ * that came of them (design.md 3.1, 3.2, 4 and 9).
+ *
+ * Everything that is asked all the time is answered from memory (accounts.h); what
+ * changes is written to the database first and to memory when it is durable.
+ */
+#ifndef BROKER_OAUTH_OAUTH_H
+#define BROKER_OAUTH_OAUTH_H
+
+#include <stddef.h>
+
+#include "broker/dispatch.h"
+
+struct broker;
+
+/* Loads credentials, accounts and pending logins into broker->accounts, throws expired
+ * logins away, now and every hour. Needs the base, the store and the configuration;
+ * call it before the loop runs. 0, or a negative errno when the database cannot be
+ * read. */
+int oauth_start(struct broker *broker);
+
+/* Frees what oauth_start made, after the flows have ended and the store is closed. */
+void oauth_stop(struct broker *broker);
+
+/* How many logins are stored, and how many of them need a new one. */
+size_t oauth_account_count(const struct broker *broker);
+size_t oauth_account_lost_count(const struct broker *broker);
+
+/* Logins that were started and have not come back. */
+size_t oauth_login_count(const struct broker *broker);
+
+/* What dispatch.c calls for the messages of the same names. */
+dispatch_fn on_credentials_put;
+dispatch_fn on_credentials_list;
+dispatch_fn on_credentials_delete;
+dispatch_fn on_account_get;
+dispatch_fn on_accounts_list;
+dispatch_fn on_account_delete;
+dispatch_fn on_login_start;
+dispatch_fn on_login_finish;
+dispatch_fn on_login_wait;
+
+#endif
