@@ -92,7 +92,7 @@ class FakePlatform:
         self.routes = self.make_routes()
         self.thread = self.loop = None
 
-    # -- running ---------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------
 
     def start(self):
         self.loop = asyncio.new_event_loop()
@@ -124,7 +124,7 @@ class FakePlatform:
     def _date(self):
         return formatdate(self.now() + self.script["date_offset_s"], usegmt=True)
 
-    # -- scripting (Python and /_control/) ---------------------------------------------
+    # -- scripting (Python and /_control/) -----------------------------------------
 
     def next(self, endpoint, **fault):
         """Scripts the next answer(s) of an endpoint; see script.Fault for the fields."""
@@ -208,7 +208,7 @@ class FakePlatform:
             return json_response(400, {"error": f"{type(err).__name__}: {err}"})
         return json_response(200, {"result": result})
 
-    # -- serving -----------------------------------------------------------------------
+    # -- serving -------------------------------------------------------------------
 
     def _handler(self, host):
         async def handle(request):
@@ -258,7 +258,7 @@ class FakePlatform:
     def not_found(self, request):
         return html_response(404, "<html><body><h1>404 Not Found</h1></body></html>")
 
-    # -- the consent step ----------------------------------------------------------------
+    # -- the consent step ----------------------------------------------------------
 
     def consent(self, app, redirect_uri, scopes, state, action, **code):
         """Answers a correct authorize request by the setting ``authorize``.
@@ -312,7 +312,7 @@ class FakePlatform:
         """The query of a successful redirect."""
         return [("code", code)] + ([("state", state)] if state is not None else [])
 
-    # -- token bodies ----------------------------------------------------------------------
+    # -- token bodies --------------------------------------------------------------
 
     def token_body(self, grant, refresh=True, kept=None):
         """Issues tokens for a grant and builds the answer in the form the settings ask for.

@@ -26,7 +26,8 @@ class Flow:
     def authorize(self, drop=(), **changes):
         query = {"response_type": "code", "client_id": "cid", "redirect_uri": REDIRECT,
                  "scope": self.scope, "state": "st", "code_challenge": s256(VERIFIER),
-                 "code_challenge_method": "S256", "access_type": "offline", "prompt": "consent", **changes}
+                 "code_challenge_method": "S256", "access_type": "offline",
+                 "prompt": "consent", **changes}
         query = {name: value for name, value in query.items() if name not in drop}
         return fetch("GET", self.auth_url + "?" + urlencode(query))
 
@@ -55,7 +56,8 @@ class Flow:
 
 SIGNER = Signer()
 MAKERS = {
-    "kick": lambda: Flow(FakeKick(signer=SIGNER).start(), "/oauth/authorize", "id", "/oauth/token",
+    "kick": lambda: Flow(FakeKick(signer=SIGNER).start(), "/oauth/authorize", "id",
+                         "/oauth/token",
                          "user:read channel:read events:subscribe chat:write"),
     "twitch": lambda: Flow(FakeTwitch().start(), "/oauth2/authorize", "id", "/oauth2/token",
                            "chat:read channel:manage:broadcast"),

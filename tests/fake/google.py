@@ -75,13 +75,14 @@ class FakeGoogle(DeviceFlow, YouTube, FakePlatform):
         return json_response(status, {**body, **more}, content_type=(
             "application/json; charset=utf-8"))
 
-    # -- authorize (C.3) ---------------------------------------------------------------
+    # -- authorize (C.3) -----------------------------------------------------------
 
     @staticmethod
     def _error_page(status, error):
         """Most errors are a page that never reaches the application."""
-        return html_response(status, "<html><head><title>Error</title></head><body><h1>"
-                             f"Access blocked</h1><p>Error {status}: {error}</p></body></html>")
+        return html_response(status, "<html><head><title>Error</title></head><body>"
+                             "<h1>Access blocked</h1>"
+                             f"<p>Error {status}: {error}</p></body></html>")
 
     @staticmethod
     def _redirect_fits(app, uri):
@@ -127,7 +128,7 @@ class FakeGoogle(DeviceFlow, YouTube, FakePlatform):
         return pairs + [(name, extras[name]) for name in self.script["callback_extras"]
                         if name != "iss"]
 
-    # -- token (C.4, C.5, C.8, C.9) -------------------------------------------------------
+    # -- token (C.4, C.5, C.8, C.9) ------------------------------------------------
 
     def token(self, request):
         form = request.form
@@ -194,7 +195,7 @@ class FakeGoogle(DeviceFlow, YouTube, FakePlatform):
     def refresh_life(self, app):
         return WEEK_S if self.script["testing"] else self.script["refresh_life_s"]
 
-    # -- device (C.10) ---------------------------------------------------------------------
+    # -- device (C.10) -------------------------------------------------------------
 
     def device(self, request):
         app = self.store.apps.get(request.form.get("client_id"))
@@ -227,7 +228,7 @@ class FakeGoogle(DeviceFlow, YouTube, FakePlatform):
         code = escape(request.query.get("user_code", ""))
         return html_response(200, self.device_page("/device", code))
 
-    # -- revoke and tokeninfo (C.6, C.7) ------------------------------------------------------
+    # -- revoke and tokeninfo (C.6, C.7) -------------------------------------------
 
     def revoke(self, request):
         """Ends every token of that user for every client of the project."""

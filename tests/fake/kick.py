@@ -84,7 +84,7 @@ class FakeKick(KickApi, FakePlatform):
             return random_text(UPPER, 48)
         return random_text(SPECIAL, 64 if form == "special" else 2048)
 
-    # -- authorize (1.1, 1.2) ---------------------------------------------------------
+    # -- authorize (1.1, 1.2) ------------------------------------------------------
 
     def authorize(self, request):
         """All seven parameters must be right, else the browser lands on a 404 page."""
@@ -107,7 +107,7 @@ class FakeKick(KickApi, FakePlatform):
                             self.url("api") + "/oauth/authorize",
                             challenge=query["code_challenge"], method="S256")
 
-    # -- token (1.3, 1.4, 1.5) --------------------------------------------------------
+    # -- token (1.3, 1.4, 1.5) -----------------------------------------------------
 
     @staticmethod
     def oauth_error(error):
@@ -153,7 +153,7 @@ class FakeKick(KickApi, FakePlatform):
     def _tokens(body):
         return json_response(200, body, NO_STORE, TOKEN_TYPE)
 
-    # -- revoke, introspect (1.6, 1.7) --------------------------------------------------
+    # -- revoke, introspect (1.6, 1.7) ---------------------------------------------
 
     def revoke(self, request):
         """token in the query or the body; 200 whatever it was."""
@@ -182,7 +182,7 @@ class FakeKick(KickApi, FakePlatform):
             data.update(client_id=None, token_type=None, scope=None, exp=None)
         return self.success(data)
 
-    # -- public key (2.1) -----------------------------------------------------------------
+    # -- public key (2.1) ----------------------------------------------------------
 
     def public_pem(self):
         """What the endpoint serves by the setting ``public_key``."""

@@ -51,7 +51,7 @@ class KickApi:
             ("api", "DELETE", "/public/v1/chat/"): ("chat_delete", self.chat_delete),
         }
 
-    # -- envelope and authorization (0, 1.9) ----------------------------------------------
+    # -- envelope and authorization (0, 1.9) ---------------------------------------
 
     @staticmethod
     def success(data):
@@ -73,7 +73,7 @@ class KickApi:
             return None, self.failure(403)
         return grant, None
 
-    # -- users and channels (5.1, 5.2) ------------------------------------------------------
+    # -- users and channels (5.1, 5.2) ---------------------------------------------
 
     def users(self, request):
         ids = request.query_all("id")
@@ -112,7 +112,7 @@ class KickApi:
                 "active_subscribers_count": 0, "canceled_subscribers_count": 0,
                 "category": {"id": 1, "name": "", "thumbnail": ""}, "stream": stream}
 
-    # -- event subscriptions (4) --------------------------------------------------------------
+    # -- event subscriptions (4) ---------------------------------------------------
 
     def list_subscriptions(self, request):
         grant, refusal = self.authorized(request, "events:subscribe")
@@ -221,7 +221,7 @@ class KickApi:
         return out
 
     def delivery_failed(self, event):
-        """Counts a failed delivery; the set number of them removes the event's subscriptions."""
+        """Counts a failure; the set number of them removes the event's subscriptions."""
         with self.lock:
             self.failures[event] = self.failures.get(event, 0) + 1
             if self.script["drop_after_failures"] \
@@ -229,7 +229,7 @@ class KickApi:
                 return self.drop_subscriptions(event=event)
             return 0
 
-    # -- chat (5.3) -----------------------------------------------------------------------------
+    # -- chat (5.3) ----------------------------------------------------------------
 
     def chat(self, request):
         grant, refusal = self.authorized(request, "chat:write", user_only=True)

@@ -9,11 +9,11 @@ import pytest
 
 from . import vectors
 from .client import approve, fetch
-from .flow import (DEAD, INVALID_GRANT_400, INVALID_GRANT_401, REDIRECT, SECRET, VERIFIER,
+from .flow import (INVALID_GRANT_400, INVALID_GRANT_401, REDIRECT, SECRET, VERIFIER,
                    check, make, refusal)
 from .store import s256
 
-# -- vectors ---------------------------------------------------------------------------------
+# -- vectors -----------------------------------------------------------------------
 
 
 def test_pkce_vector():
@@ -36,7 +36,7 @@ def test_signature_vectors():
         assert hmac.new(vectors.WEBSUB_KEY, vectors.WEBSUB_BODY, name).hexdigest() == expected
 
 
-# -- authorize ---------------------------------------------------------------------------------
+# -- authorize ---------------------------------------------------------------------
 
 
 def test_happy_path(flow):
@@ -162,7 +162,7 @@ def test_google_desktop_takes_any_loopback():
         flow.fake.stop()
 
 
-# -- token endpoint ----------------------------------------------------------------------------
+# -- token endpoint ----------------------------------------------------------------
 
 
 def test_json_body_refused(flow):
@@ -173,6 +173,15 @@ def test_json_body_refused(flow):
                    {"Content-Type": "application/json"})
     check(answer, refusal(flow, (400, '{"error":"Invalid request"}'),
                           (400, '"missing client id"'), (400, '"invalid_request"')))
+
+
+def test_form_under_another_type_refused(flow):
+    form = urlencode({"grant_type": "authorization_code", "client_id": "cid",
+                      "client_secret": SECRET, "redirect_uri": REDIRECT,
+                      "code_verifier": VERIFIER, "code": flow.callback()["code"]})
+    for kind in ("text/plain", "multipart/form-data", "application/json"):
+        answer = fetch("POST", flow.token_url, form, {"Content-Type": kind})
+        assert answer.status == 400, kind
 
 
 def test_fields_in_the_query_refused(flow):

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 from .client import fetch
 from .flow import DEAD, INVALID_GRANT_401, SECRET, YT, check
 
-# -- revoke, validate, look-up -----------------------------------------------------------------
+# -- revoke, validate, look-up -----------------------------------------------------
 
 
 def test_kick_revoke(kick):
@@ -107,7 +107,7 @@ def test_kick_introspect(kick):
     assert fetch("POST", url, headers=bad).status == 401
 
 
-# -- device flows -------------------------------------------------------------------------------
+# -- device flows ------------------------------------------------------------------
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 

@@ -1,8 +1,10 @@
 """Misbehaviour on order, the control path, and the program that starts all three."""
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,8 +15,9 @@ import pytest
 from .client import Control, ControlError, approve, fetch
 from .flow import INVALID_GRANT_401, SECRET, VERIFIER, check
 from .store import s256
+from .twitch import FakeTwitch
 
-# -- scripts ------------------------------------------------------------------------------------
+# -- scripts -----------------------------------------------------------------------
 
 
 def raw_exchange(flow, timeout=5):
@@ -120,7 +123,7 @@ def test_control_over_http(kick):
     assert fetch("POST", url + "stop").status == 404
 
 
-# -- the program --------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------
 
 
 def test_program(tmp_path):
@@ -153,3 +156,19 @@ def test_program(tmp_path):
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_tls(tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", "key", "-out", "cert"], cwd=tmp_path, check=True,
+                   stderr=subprocess.DEVNULL)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    client = ssl.create_default_context(cafile=tmp_path / "cert")
+    with FakeTwitch(tls=server) as fake:
+        assert fake.url().startswith("https://127.0.0.1:")
+        connection = http.client.HTTPSConnection(urlsplit(fake.url()).netloc, context=client)
+        connection.request("GET", "/oauth2/validate")
+        assert connection.getresponse().status == 401
+        connection.close()

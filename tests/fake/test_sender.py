@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from . import delivery, events, load, sender
 from .flow import SIGNER
-from .keys import Signer, signed_bytes, ulid
+from .keys import Signer, ulid
 from .receiver import Receiver
 
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
@@ -30,7 +30,8 @@ def values(one, name):
 def verifies(one, signer=SIGNER):
     """The rule of Kick 2.2, on what is sent."""
     key = serialization.load_pem_public_key(signer.public_pem.encode())
-    text = signed_bytes(values(one, "id")[0], values(one, "timestamp")[0], one.body)
+    parts = (values(one, "id")[0].encode(), values(one, "timestamp")[0].encode(), one.body)
+    text = b".".join(parts)
     try:
         key.verify(base64.b64decode(values(one, "signature")[0], validate=True), text,
                    padding.PKCS1v15(), hashes.SHA256())

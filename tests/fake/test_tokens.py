@@ -1,12 +1,8 @@
 """Refresh, rotation, and the forms and deaths of tokens, as the scripts ask for them."""
-from urllib.parse import urlencode
-
-import pytest
-
 from .client import fetch
 from .flow import DEAD, INVALID_GRANT_401, SECRET, check, make, refusal
 
-# -- refresh and rotation ----------------------------------------------------------------------
+# -- refresh and rotation ----------------------------------------------------------
 
 def test_rotation_never(flow):
     flow.fake.set(rotation="never")

@@ -68,7 +68,7 @@ class FakeTwitch(DeviceFlow, TwitchApi, FakePlatform):
     def error(status, message):
         return json_response(status, {"status": status, "message": message})
 
-    # -- authorize (A.3) ---------------------------------------------------------------
+    # -- authorize (A.3) -----------------------------------------------------------
 
     def authorize(self, request):
         query = request.query
@@ -107,7 +107,7 @@ class FakeTwitch(DeviceFlow, TwitchApi, FakePlatform):
         pairs = [("code", code), ("scope", " ".join(grant.scopes))]
         return pairs + ([("state", state)] if state is not None else [])
 
-    # -- token (A.4-A.7, A.11) -----------------------------------------------------------
+    # -- token (A.4-A.7, A.11) -----------------------------------------------------
 
     def token(self, request):
         form = request.form
@@ -172,7 +172,7 @@ class FakeTwitch(DeviceFlow, TwitchApi, FakePlatform):
         return PUBLIC_REFRESH_LIFE_S if app.kind == "public" \
             else self.script["refresh_life_s"]
 
-    # -- device (A.7) ------------------------------------------------------------------------
+    # -- device (A.7) --------------------------------------------------------------
 
     def device(self, request):
         """The field is ``scopes``, plural."""
@@ -202,7 +202,7 @@ class FakeTwitch(DeviceFlow, TwitchApi, FakePlatform):
         code = request.query.get("device-code", "")
         return html_response(200, self.device_page("/activate", escape(code)))
 
-    # -- validate and revoke (A.8, A.9) ---------------------------------------------------------
+    # -- validate and revoke (A.8, A.9) --------------------------------------------
 
     def validate(self, request):
         value = request.bearer("OAuth", "Bearer")
