@@ -53,7 +53,7 @@ class AckLog:
 
 class Load:
     def __init__(self, url, signer, kind, rate, connections, seconds, count, again,
-                 broadcaster):
+                 broadcaster, presign):
         parts = urlsplit(url)
         self.host, self.port = parts.hostname, parts.port or 80
         self.path, self.netloc = parts.path or "/", parts.netloc
@@ -61,7 +61,8 @@ class Load:
         self.kinds = events.TYPES if kind == "all" else (kind,)
         self.connections, self.again, self.broadcaster = connections, again, broadcaster
         self.total = int(rate * seconds) if count is None else count
-        self.ready = queue.Queue(AHEAD)
+        self.presign = presign
+        self.ready = queue.Queue(0 if presign else AHEAD)
         self.stop = False
         self.started = None
         self.taken = 0
@@ -148,7 +149,10 @@ class Load:
     async def run(self, acks):
         signing = threading.Thread(target=self.sign_ahead, daemon=True)
         signing.start()
-        await asyncio.sleep(0.2)    # a few hundred signatures before the clock starts
+        if self.presign:
+            signing.join()
+        else:
+            await asyncio.sleep(0.2)    # a few hundred signatures before the clock starts
         self.started = time.monotonic()
         await asyncio.gather(*(self.worker(acks) for _ in range(self.connections)))
         elapsed = time.monotonic() - self.started
@@ -158,9 +162,13 @@ class Load:
 
 
 def run(url, signer, kind="chat.message.sent", rate=500.0, connections=16, seconds=10.0,
-        count=None, acked=None, again=False, broadcaster=None):
-    """Sends until count (or rate times seconds) or seconds are over; answers the tally."""
-    load = Load(url, signer, kind, rate, connections, seconds, count, again, broadcaster)
+        count=None, acked=None, again=False, broadcaster=None, presign=False):
+    """Sends until count (or rate times seconds) or seconds are over; answers the tally.
+
+    presign: sign everything before the clock starts, so that times are the server's alone.
+    """
+    load = Load(url, signer, kind, rate, connections, seconds, count, again, broadcaster,
+                presign)
     acks = AckLog(acked)
     try:
         elapsed = asyncio.run(load.run(acks))

@@ -134,6 +134,8 @@ def parse(arguments):
     load.add_argument("--acked", help="append the ids answered 200 here, synced")
     load.add_argument("--again", action="store_true",
                       help="repeat a delivery that got no answer, under the same id")
+    load.add_argument("--presign", action="store_true",
+                      help="sign everything before the clock starts")
     return parser.parse_args(arguments)
 
 
@@ -151,7 +153,7 @@ def main(arguments=None):
         from .load import run
         result = run(args.url, signer, args.type, args.rate, args.connections, args.seconds,
                      args.count if args.count > 1 else None, args.acked, args.again,
-                     broadcaster)
+                     broadcaster, args.presign)
         print(json.dumps(result))
         return 0 if result["acked"] else 1
     good = True

@@ -186,7 +186,8 @@ def test_load(tmp_path):
         assert 0.5 < result["seconds"] < 3
         hook.status = 503
         acked.unlink()
-        result = load.run(hook.url, SIGNER, "channel.followed", 300, 2, 1, 20, str(acked))
+        result = load.run(hook.url, SIGNER, "channel.followed", 300, 2, 1, 20, str(acked),
+                          presign=True)
         assert result["statuses"] == {"503": 20} and acked.read_text() == ""
 
 
