@@ -1,0 +1,88 @@
+/*
+ * What all verbs of the `streamhold` command share: its options, its exit statuses and
+ * the form of a verb. State and tables only; each verb is a file of its own.
+ */
+#ifndef BROKER_CLI_CLI_H
+#define BROKER_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit statuses of the command (design.md 7). `up` ends with those of the daemons. */
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILURE = 1,
+	CLI_USAGE = 2,
+	CLI_STOPPED = 3,  /* the service is not running */
+	CLI_LOGIN = 4,    /* a login is needed */
+	CLI_NOTHING = 5,  /* no such thing */
+	CLI_PROVIDER = 6, /* the platform refused or is away */
+	CLI_DEGRADED = 7,
+	CLI_INTERRUPTED = 130, /* 128 + SIGINT, as shells say it */
+};
+
+/* What was typed. Texts are borrowed from argv and NULL when absent. */
+struct cli {
+	/* of every verb */
+	const char *socket;
+	const char *config;
+	bool system;
+	bool json;
+	bool no_color;
+	bool help;
+	bool version;
+
+	/* of some */
+	bool check_only;      /* up -n */
+	bool check;           /* status --check */
+	bool yes;             /* app remove --yes */
+	bool adopt;           /* login --adopt */
+	bool secret_stdin;    /* app add --secret-stdin */
+	bool include_foreign; /* events list --include-foreign */
+	const char *client_id;
+	const char *scopes;
+	const char *timeout;
+	const char *after;
+	const char *limit;
+	const char *type;
+	const char *platform;
+
+	/* Words that follow the verb. */
+	char **words;
+	size_t word_count;
+
+	bool color; /* standard output takes colours */
+};
+
+/* A verb. Two-word verbs ("app add") have both words in `name`. */
+struct verb {
+	const char *name;
+	const char *arguments; /* for the help; "" when there are none */
+	size_t least;          /* words that must follow */
+	size_t most;           /* words that may follow */
+	const char *options;   /* names of its own options, separated by spaces */
+	const char *help;      /* one line */
+	int (*run)(struct cli *cli);
+};
+
+/* The verbs in the order of the help; the last has no name. */
+extern const struct verb verbs[];
+
+int verb_up(struct cli *cli);
+int verb_status(struct cli *cli);
+int verb_inspect(struct cli *cli);
+int verb_app_add(struct cli *cli);
+int verb_app_list(struct cli *cli);
+int verb_app_remove(struct cli *cli);
+int verb_login(struct cli *cli);
+int verb_accounts(struct cli *cli);
+int verb_events_list(struct cli *cli);
+int verb_config_check(struct cli *cli);
+int verb_config_show(struct cli *cli);
+int verb_config_schema(struct cli *cli);
+int verb_config_template(struct cli *cli);
+int verb_version(struct cli *cli);
+int verb_help(struct cli *cli);
+
+#endif
