@@ -1,0 +1,47 @@
+/*
+ * Table `secrets`, and what table `meta` says about the keystore.
+ *
+ * The store_secret_ functions are for the `run` functions of jobs, on the database's
+ * thread; the jobs below are for vault.c.
+ */
+#ifndef BROKER_STORE_STORE_SECRET_H
+#define BROKER_STORE_STORE_SECRET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/store/store.h"
+#include "common/buf.h"
+
+/* Stores or replaces the sealed value of a name. 0 or a negative errno. */
+int store_secret_put(
+    struct db *db, const char *name, uint64_t generation, const struct buf *sealed);
+
+/* Reads it: *ret_found, and then generation and bytes (appended). 0 or a negative
+ * errno. */
+int store_secret_get(struct db *db, const char *name, bool *ret_found,
+    uint64_t *ret_generation, struct buf *sealed);
+
+/* Removes it; it may be absent. 0 or a negative errno. */
+int store_secret_delete(struct db *db, const char *name);
+
+/* A value of table meta. *ret_found and then the bytes (appended). 0 or a negative
+ * errno. */
+int store_meta_get(struct db *db, const char *name, bool *ret_found, struct buf *value);
+int store_meta_put(struct db *db, const char *name, const void *value, size_t length);
+
+/* What the database remembers of its keystore. A job: fill in `run` with
+ * store_keystore_load or store_keystore_save, submit `job`. */
+struct store_keystore {
+	struct store_job job;
+	struct buf backend;    /* name of the backend in use, empty: none yet */
+	struct buf check;      /* a sealed value that only the right key opens */
+	uint64_t sealed_count; /* sealed values that are still of use */
+	int64_t now;           /* load: wall clock ms */
+	int result;
+};
+store_run_fn store_keystore_load;
+store_run_fn store_keystore_save; /* stores backend and check */
+void store_keystore_clear(struct store_keystore *keystore);
+
+#endif
