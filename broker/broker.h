@@ -59,7 +59,7 @@ struct counter {
 struct broker {
 	struct event_base *base;
 	struct config config;
-	const char *config_path; /* NULL: defaults */
+	char *config_path; /* looked at; need not exist */
 	struct paths paths;
 	bool system_mode;
 	int64_t started_at; /* wall clock ms */

@@ -90,3 +90,9 @@ crypto_open(const uint8_t key[static CRYPTO_KEY_SIZE], const void *context,
 	*ret_plain = plain;
 	return 0;
 }
+
+const char *
+crypto_library_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

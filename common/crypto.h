@@ -19,6 +19,9 @@
 /* What sealing adds to a plaintext: nonce and tag. */
 #define CRYPTO_SEAL_EXTRA (CRYPTO_NONCE_SIZE + CRYPTO_TAG_SIZE)
 
+/* Version of OpenSSL; static. */
+const char *crypto_library_version(void);
+
 /* Fills with random bytes; ends the process when the system has none to give. */
 void crypto_random(void *bytes, size_t length);
 

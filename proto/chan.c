@@ -579,6 +579,12 @@ chan_send(struct chan *chan, uint32_t rid, const struct proto_msg *msg)
 }
 
 void
+chan_break(struct chan *chan, const char *reason)
+{
+	chan_close(chan, reason);
+}
+
+void
 chan_pause(struct chan *chan, bool pause)
 {
 	if (chan->closed || chan->paused == pause)

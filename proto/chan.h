@@ -84,6 +84,9 @@ void chan_cancel(struct chan *chan, uint32_t rid);
  * negative errno: -ENOTCONN after close, -EINVAL or -EMSGSIZE as proto_encode. */
 int chan_send(struct chan *chan, uint32_t rid, const struct proto_msg *msg);
 
+/* Ends the connection because the peer broke a rule; on_closed follows from the loop. */
+void chan_break(struct chan *chan, const char *reason);
+
 /* Stops and resumes reading, for back-pressure. */
 void chan_pause(struct chan *chan, bool pause);
 

@@ -430,3 +430,9 @@ proto_dump(const struct proto_msg *msg, char *text, size_t size)
 	    text, size, "%.*s", (int)buf_length(&line), (const char *)buf_bytes(&line));
 	buf_clear(&line);
 }
+
+const char *
+proto_library_version(void)
+{
+	return msgpack_version();
+}

@@ -145,6 +145,9 @@ enum proto_error proto_error_by_name(const char *name);
  * is static. */
 const char *proto_schema_id(void);
 
+/* Version of msgpack-c; static. */
+const char *proto_library_version(void);
+
 /* A `failed` message with an error's name and a sentence (borrowed). */
 struct proto_msg proto_failed(enum proto_error error, const char *message);
 

@@ -595,3 +595,9 @@ reply_set_problem(struct fetch *fetch)
 		return;
 	}
 }
+
+const char *
+fetch_library_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}

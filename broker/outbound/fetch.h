@@ -87,6 +87,9 @@ struct fetcher *fetcher_new(struct event_base *base);
 /* Cancels what is running, without callbacks, and frees. NULL is allowed. */
 void fetcher_free(struct fetcher *fetcher);
 
+/* Version of libcurl; static. */
+const char *fetch_library_version(void);
+
 /* Calls in progress. */
 size_t fetcher_count(const struct fetcher *fetcher);
 

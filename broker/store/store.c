@@ -57,6 +57,8 @@ struct store {
 	int event_fd;
 	struct event *event;
 	size_t backlog; /* the loop's own count */
+	store_broken_fn *broken;
+	void *broken_arg;
 };
 
 static void
@@ -94,16 +96,20 @@ queue_take(struct queue *from, struct queue *to, size_t most)
 static int
 exec(struct db *db, const char *sql)
 {
-	int result = db_run(db, db_statement(db, sql));
+	return db_run(db, db_statement(db, sql));
+}
 
-	return result;
+static bool
+is_broken(int result)
+{
+	return result == -EIO || result == -EBADMSG;
 }
 
 static int
 run_batch(struct db *db, struct queue *batch)
 {
 	struct store_job *job;
-	int result = exec(db, "BEGIN IMMEDIATE");
+	int result = db->broken ? db->broken : exec(db, "BEGIN IMMEDIATE");
 
 	for (job = batch->first; job && result == 0; job = job->next)
 		result = job->run(job, db);
@@ -111,6 +117,8 @@ run_batch(struct db *db, struct queue *batch)
 		result = exec(db, "COMMIT");
 	if (result < 0 && !sqlite3_get_autocommit(db->handle))
 		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	if (is_broken(result))
+		db->broken = result;
 	for (job = batch->first; job; job = job->next)
 		job->result = result;
 	return result;
@@ -204,6 +212,7 @@ finish_jobs(struct store *store, int forced)
 	struct queue finished;
 	struct store_job *job;
 	struct store_job *next;
+	int broken = 0;
 
 	queue_init(&finished);
 	(void)pthread_mutex_lock(&store->lock);
@@ -212,8 +221,12 @@ finish_jobs(struct store *store, int forced)
 	for (job = finished.first; job; job = next) {
 		next = job->next;
 		store->backlog--;
+		if (is_broken(job->result))
+			broken = job->result;
 		job->done(job, forced ? forced : job->result);
 	}
+	if (broken && store->broken)
+		store->broken(store->broken_arg, broken);
 }
 
 static void
@@ -311,6 +324,13 @@ store_close(struct store *store)
 	(void)pthread_cond_destroy(&store->wake);
 	free(store->path);
 	free(store);
+}
+
+void
+store_on_broken(struct store *store, store_broken_fn *broken, void *arg)
+{
+	store->broken = broken;
+	store->broken_arg = arg;
 }
 
 size_t

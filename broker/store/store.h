@@ -52,6 +52,12 @@ int store_open(
  * before (they get -ECANCELED), closes. NULL is allowed. */
 void store_close(struct store *store);
 
+/* Called on the loop once a commit or a read has failed in a way after which SQLite
+ * cannot be trusted to know what is on the disk (an I/O error, damage): nothing more is
+ * acknowledged, the process must end and start anew. */
+typedef void store_broken_fn(void *arg, int result);
+void store_on_broken(struct store *store, store_broken_fn *broken, void *arg);
+
 /* Queues a job; never blocks. */
 void store_submit(struct store *store, struct store_job *job);
 
@@ -65,6 +71,9 @@ void store_abandon(struct store_job *job, store_done_fn *discard);
 
 /* Jobs queued and not yet done. */
 size_t store_backlog(const struct store *store);
+
+/* Version of SQLite; static. */
+const char *store_library_version(void);
 
 /* What the thread measured; copied under a lock. */
 struct store_stats {

@@ -151,3 +151,9 @@ db_column_bytes(sqlite3_stmt *statement, int column, struct buf *out)
 
 	buf_add(out, bytes, (size_t)sqlite3_column_bytes(statement, column));
 }
+
+const char *
+store_library_version(void)
+{
+	return sqlite3_libversion();
+}

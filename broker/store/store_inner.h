@@ -20,6 +20,7 @@ struct db {
 	sqlite3 *handle;
 	struct db_cached cached[DB_STATEMENTS_MAX];
 	size_t cached_count;
+	int broken; /* after an I/O error nothing is tried again */
 };
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */

@@ -1,0 +1,16 @@
+/*
+ * Reading events back: pages and single ones.
+ */
+#ifndef BROKER_EVENTS_EVENTS_H
+#define BROKER_EVENTS_EVENTS_H
+
+#include "broker/dispatch.h"
+
+/* A page ends after so many bytes of payload (the first event always fits). */
+#define EVENTS_PAGE_BYTES (1024 * 1024)
+
+/* Messages `events_list` and `event_get`. */
+dispatch_fn on_events_list;
+dispatch_fn on_event_get;
+
+#endif

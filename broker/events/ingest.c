@@ -1,0 +1,309 @@
+/*
+ * From a delivery to a durable event:
+ *
+ *   check   freshness, then the signature over the exact bytes (on the loop)
+ *   look    whose channel, which type; mark it, never drop it
+ *   store   one row, in the commit that gathers with others
+ *   answer  after the commit: stored, duplicate, foreign, unknown
+ *
+ * Deliveries are not flows: thousands a second pass here, each waits only for its
+ * commit, and once checked it is stored whether or not its sender is still there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/events/ingest.h"
+#include "broker/events/kick_event.h"
+#include "broker/events/kick_verify.h"
+#include "broker/events/ours.h"
+#include "broker/health.h"
+#include "broker/store/store_event.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/time.h"
+
+#define KEY_FILE_MAX (64 * 1024)
+
+struct ingest_job {
+	struct store_job job;
+	struct ingest *ingest;
+	struct client *client; /* NULL once it is gone */
+	struct proto_msg msg;
+	struct kick_event view;
+	struct store_delivery row; /* borrows from msg and view */
+	uint64_t seq;
+	bool duplicate;
+	LIST_ENTRY(ingest_job) entry;
+};
+
+struct ingest {
+	struct broker *broker;
+	struct kick_key *key;
+	struct ingest_stats stats;
+	LIST_HEAD(ingest_jobs, ingest_job) pending;
+};
+
+/* Check. */
+
+static bool
+is_fresh(const struct ingest *ingest, const struct proto_delivery *delivery,
+    int64_t now, int64_t *ret_sent)
+{
+	int64_t tolerance =
+	    (int64_t)ingest->broker->config.webhooks.timestamp_tolerance_s * 1000;
+	int64_t sent;
+
+	if (time_parse(delivery->timestamp, strlen(delivery->timestamp), &sent) < 0)
+		return false;
+	*ret_sent = sent;
+	return tolerance == 0 || (sent >= now - tolerance && sent <= now + tolerance);
+}
+
+/* Counts and answers a refusal; the sender learns nothing of its reason. */
+static void
+refuse(struct client *client, const struct proto_msg *msg, uint64_t *counter,
+    const char *why)
+{
+	const struct proto_msg answer = { .type = MSG_delivered,
+		.delivered = { .verdict = "refused" } };
+
+	(*counter)++;
+	log_debug("ingest", "delivery '%s' refused: %s",
+	    log_quote(msg->delivery.message_id), why);
+	client_answer(client, msg->rid, &answer);
+}
+
+static bool
+check(struct ingest *ingest, struct client *client, const struct proto_msg *msg,
+    int64_t now, int64_t *ret_sent)
+{
+	const struct proto_delivery *delivery = &msg->delivery;
+
+	if (!is_fresh(ingest, delivery, now, ret_sent)) {
+		refuse(client, msg, &ingest->stats.refused_stale,
+		    "its timestamp is ill-formed or outside the tolerance");
+		return false;
+	}
+	if (kick_verify(ingest->key, delivery->message_id, delivery->timestamp,
+		delivery->body.data, delivery->body.length,
+		delivery->signature) == KICK_GOOD)
+		return true;
+	refuse(client, msg, &ingest->stats.refused_signature, "the signature is wrong");
+	return false;
+}
+
+/* Store. */
+
+static int
+run_put(struct store_job *base, struct db *db)
+{
+	struct ingest_job *job = (struct ingest_job *)base;
+	int result = store_event_put(db, &job->row, &job->seq);
+
+	if (result < 0)
+		return result;
+	job->duplicate = result == 0;
+	return 0;
+}
+
+static const char *
+verdict(const struct ingest_job *job)
+{
+	if (job->duplicate)
+		return "duplicate";
+	if (job->row.flags & EVENT_FOREIGN)
+		return "foreign";
+	return job->row.flags & EVENT_UNKNOWN ? "unknown" : "stored";
+}
+
+static void
+count(struct ingest_stats *stats, const struct ingest_job *job)
+{
+	if (job->duplicate) {
+		stats->duplicates++;
+		return;
+	}
+	stats->stored++;
+	stats->foreign += (job->row.flags & EVENT_FOREIGN) != 0;
+	stats->unknown += (job->row.flags & EVENT_UNKNOWN) != 0;
+	stats->last_at = job->row.received_at;
+}
+
+/* Answer. */
+
+static void
+done_put(struct store_job *base, int result)
+{
+	struct ingest_job *job = (struct ingest_job *)base;
+	struct ingest *ingest = job->ingest;
+	const struct proto_msg answer = { .type = MSG_delivered,
+		.delivered = { .verdict = verdict(job) } };
+
+	LIST_REMOVE(job, entry);
+	ingest->stats.pending--;
+	if (result == 0) {
+		count(&ingest->stats, job);
+		if (job->client)
+			client_answer(job->client, job->msg.rid, &answer);
+	} else {
+		ingest->stats.failed++;
+		log_error("ingest", "delivery '%s' could not be stored: %s",
+		    log_quote(job->msg.delivery.message_id), strerror(-result));
+		if (job->client)
+			client_fail(
+			    job->client, job->msg.rid, ERR_storage_failed, NULL);
+	}
+	health_storage(ingest->broker, result);
+	proto_clear(&job->msg);
+	free(job);
+}
+
+static const char *
+or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+/* The row borrows the texts of message and view, which the job keeps. */
+static void
+fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version, bool ours)
+{
+	const struct proto_delivery *delivery = &job->msg.delivery;
+	const struct kick_event *view = &job->view;
+
+	job->row = (struct store_delivery){ .platform = config_platform_name(
+						CONFIG_PLATFORM_KICK),
+		.message_id = delivery->message_id,
+		.type = delivery->type,
+		.version = version,
+		.received_at = now,
+		.occurred_at = sent,
+		.broadcaster_id = or_null(view->broadcaster_id),
+		.broadcaster_name = or_null(view->broadcaster_name),
+		.flags = (ours ? 0U : EVENT_FOREIGN) |
+		    (view->known ? 0U : EVENT_UNKNOWN) |
+		    (view->json ? 0U : EVENT_NOT_JSON),
+		.subscription_id = delivery->subscription_id,
+		.timestamp = delivery->timestamp,
+		.signature = delivery->signature,
+		.content_type = delivery->content_type,
+		.user_agent = delivery->user_agent,
+		.body = delivery->body.data,
+		.body_length = delivery->body.length };
+}
+
+void
+on_delivery(struct client *client, struct proto_msg *msg)
+{
+	struct ingest *ingest = client->broker->ingest;
+	int64_t now = time_now_ms();
+	struct ingest_job *job;
+	uint64_t version = 0;
+	int64_t sent = 0;
+
+	if (ingest->stats.pending >= INGEST_PENDING_MAX) {
+		client_fail(client, msg->rid, ERR_busy, NULL);
+		return;
+	}
+	if (!check(ingest, client, msg, now, &sent))
+		return;
+	job = xcalloc(1, sizeof(*job));
+	job->job = (struct store_job){ .run = run_put, .done = done_put };
+	job->ingest = ingest;
+	job->client = client;
+	job->msg = proto_move(msg);
+	(void)text_to_u64(job->msg.delivery.version, strlen(job->msg.delivery.version),
+	    UINT32_MAX, &version);
+	kick_event_read(job->msg.delivery.type, (uint32_t)version,
+	    job->msg.delivery.body.data, job->msg.delivery.body.length, &job->view);
+	fill(job, now, sent, (uint32_t)version, ours_has(ingest->broker, &job->view));
+	LIST_INSERT_HEAD(&ingest->pending, job, entry);
+	ingest->stats.pending++;
+	store_submit(ingest->broker->store, &job->job);
+}
+
+void
+ingest_client_gone(struct ingest *ingest, const struct client *client)
+{
+	struct ingest_job *job;
+
+	LIST_FOREACH (job, &ingest->pending, entry)
+		if (job->client == client)
+			job->client = NULL;
+}
+
+/* Birth and death. */
+
+static int
+read_key_file(const char *path, struct kick_key **ret_key, char *error)
+{
+	char *pem = xmalloc(KEY_FILE_MAX + 1);
+	FILE *file = fopen(path, "re");
+	size_t length;
+	int result;
+
+	if (!file) {
+		result = -errno;
+		(void)snprintf(error, INGEST_ERROR_SIZE, "public key '%s': %s",
+		    log_quote(path), strerror(errno));
+		goto out;
+	}
+	length = fread(pem, 1, KEY_FILE_MAX, file);
+	(void)fclose(file);
+	result = kick_key_read(pem, length, ret_key);
+	if (result < 0)
+		(void)snprintf(error, INGEST_ERROR_SIZE,
+		    "public key '%s': not a PEM file with an RSA public key of %d to "
+		    "%d bits",
+		    log_quote(path), KICK_KEY_BITS_MIN, KICK_KEY_BITS_MAX);
+out:
+	free(pem);
+	return result;
+}
+
+int
+ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error)
+{
+	const char *path =
+	    broker->config.platform[CONFIG_PLATFORM_KICK].public_key_file;
+	struct kick_key *key = NULL;
+	struct ingest *ingest;
+	int result;
+
+	if (path)
+		result = read_key_file(path, &key, error);
+	else
+		result = kick_key_read(kick_public_key, strlen(kick_public_key), &key);
+	if (result < 0)
+		return result;
+	ingest = xcalloc(1, sizeof(*ingest));
+	ingest->broker = broker;
+	ingest->key = key;
+	LIST_INIT(&ingest->pending);
+	*ret_ingest = ingest;
+	return 0;
+}
+
+void
+ingest_free(struct ingest *ingest)
+{
+	if (!ingest)
+		return;
+	kick_key_free(ingest->key);
+	free(ingest);
+}
+
+const struct ingest_stats *
+ingest_stats(const struct ingest *ingest)
+{
+	return &ingest->stats;
+}
+
+const char *
+ingest_key_id(const struct ingest *ingest)
+{
+	return kick_key_id(ingest->key);
+}

@@ -1,0 +1,47 @@
+/*
+ * Deliveries: checked on the loop, committed on the database's thread, answered after
+ * the commit.
+ */
+#ifndef BROKER_EVENTS_INGEST_H
+#define BROKER_EVENTS_INGEST_H
+
+#include "broker/dispatch.h"
+
+struct ingest;
+
+#define INGEST_ERROR_SIZE 512
+
+/* Deliveries between arrival and answer; beyond it they fail with ERR_busy. */
+#define INGEST_PENDING_MAX 8192
+
+/* Reads the platform's public key (shipped, or platforms.kick.public_key_file). 0, or a
+ * negative errno and a sentence in `error` (INGEST_ERROR_SIZE bytes). */
+int ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error);
+
+/* NULL is allowed. No delivery may be pending. */
+void ingest_free(struct ingest *ingest);
+
+/* Forgets who is to be answered: what is in progress is stored all the same. */
+void ingest_client_gone(struct ingest *ingest, const struct client *client);
+
+/* Message `delivery`. */
+dispatch_fn on_delivery;
+
+/* What was counted since the start, for report and health. */
+struct ingest_stats {
+	uint64_t stored;
+	uint64_t duplicates;
+	uint64_t foreign;
+	uint64_t unknown;
+	uint64_t refused_signature;
+	uint64_t refused_stale;
+	uint64_t failed;
+	int64_t last_at; /* wall clock ms of the last stored one, 0: none */
+	size_t pending;
+};
+const struct ingest_stats *ingest_stats(const struct ingest *ingest);
+
+/* Hex SHA-256 of the key in use. */
+const char *ingest_key_id(const struct ingest *ingest);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * Signature check of Kick deliveries: pure but for the key's own context, which stays
+ * between calls because making one costs as much as the check
+ * (docs/decisions/0009-verify-in-the-broker.md).
+ *
+ * Only EVP is used. Called by ingest for every delivery; input is hostile.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include "broker/events/kick_verify.h"
+#include "common/alloc.h"
+#include "common/crypto.h"
+#include "common/text.h"
+
+const char kick_public_key[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAq/+l1WnlRrGSolDMA+A8\n"
+    "6rAhMbQGmQ2SapVcGM3zq8ANXjnhDWocMqfWcTd95btDydITa10kDvHzw9WQOqp2\n"
+    "MZI7ZyrfzJuz5nhTPCiJwTwnEtWft7nV14BYRDHvlfqPUaZ+1KR4OCaO/wWIk/rQ\n"
+    "L/TjY0M70gse8rlBkbo2a8rKhu69RQTRsoaf4DVhDPEeSeI5jVrRDGAMGL3cGuyY\n"
+    "6CLKGdjVEM78g3JfYOvDU/RvfqD7L89TZ3iN94jrmWdGz34JNlEI5hqK8dd7C5EF\n"
+    "BEbZ5jgB8s8ReQV8H+MkuffjdAj3ajDDX3DOJMIut1lBrUVD1AaSrGCKHooWoL2e\n"
+    "twIDAQAB\n"
+    "-----END PUBLIC KEY-----\n";
+
+struct kick_key {
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *check; /* PKCS#1 v1.5 and SHA-256 are set */
+	EVP_MD *sha256;
+	EVP_MD_CTX *digest;
+	size_t signature_size; /* bytes of the modulus */
+	char id[2 * CRYPTO_SHA256_SIZE + 1];
+};
+
+static EVP_PKEY *
+read_pem(const char *pem, size_t length)
+{
+	BIO *bio = BIO_new_mem_buf(pem, (int)length);
+	EVP_PKEY *key;
+
+	if (!bio)
+		return NULL;
+	key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	return key;
+}
+
+static bool
+is_acceptable(EVP_PKEY *key)
+{
+	int bits = EVP_PKEY_get_bits(key);
+
+	return EVP_PKEY_is_a(key, "RSA") && bits >= KICK_KEY_BITS_MIN &&
+	    bits <= KICK_KEY_BITS_MAX;
+}
+
+static bool
+set_id(struct kick_key *key)
+{
+	unsigned char *der = NULL;
+	uint8_t digest[CRYPTO_SHA256_SIZE];
+	int length = i2d_PUBKEY(key->key, &der);
+
+	if (length <= 0)
+		return false;
+	crypto_sha256(der, (size_t)length, digest);
+	hex_encode(digest, sizeof(digest), key->id);
+	OPENSSL_free(der);
+	return true;
+}
+
+static bool
+prepare(struct kick_key *key)
+{
+	key->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	key->digest = EVP_MD_CTX_new();
+	key->check = EVP_PKEY_CTX_new(key->key, NULL);
+	key->signature_size = (size_t)EVP_PKEY_get_size(key->key);
+	return key->sha256 && key->digest && key->check &&
+	    EVP_PKEY_verify_init(key->check) == 1 &&
+	    EVP_PKEY_CTX_set_rsa_padding(key->check, RSA_PKCS1_PADDING) == 1 &&
+	    EVP_PKEY_CTX_set_signature_md(key->check, key->sha256) == 1 && set_id(key);
+}
+
+int
+kick_key_read(const char *pem, size_t length, struct kick_key **ret_key)
+{
+	struct kick_key *key;
+	EVP_PKEY *read;
+
+	if (length > 64 * 1024)
+		return -EINVAL;
+	read = read_pem(pem, length);
+	if (!read)
+		return -EINVAL;
+	key = xcalloc(1, sizeof(*key));
+	key->key = read;
+	if (!is_acceptable(read) || !prepare(key)) {
+		kick_key_free(key);
+		return -EINVAL;
+	}
+	*ret_key = key;
+	return 0;
+}
+
+void
+kick_key_free(struct kick_key *key)
+{
+	if (!key)
+		return;
+	EVP_PKEY_CTX_free(key->check);
+	EVP_MD_CTX_free(key->digest);
+	EVP_MD_free(key->sha256);
+	EVP_PKEY_free(key->key);
+	free(key);
+}
+
+const char *
+kick_key_id(const struct kick_key *key)
+{
+	return key->id;
+}
+
+static bool
+digest_delivery(struct kick_key *key, const char *id, const char *timestamp,
+    const uint8_t *body, size_t body_length, uint8_t digest[static CRYPTO_SHA256_SIZE])
+{
+	return EVP_DigestInit_ex2(key->digest, key->sha256, NULL) == 1 &&
+	    EVP_DigestUpdate(key->digest, id, strlen(id)) == 1 &&
+	    EVP_DigestUpdate(key->digest, ".", 1) == 1 &&
+	    EVP_DigestUpdate(key->digest, timestamp, strlen(timestamp)) == 1 &&
+	    EVP_DigestUpdate(key->digest, ".", 1) == 1 &&
+	    (body_length == 0 ||
+		EVP_DigestUpdate(key->digest, body, body_length) == 1) &&
+	    EVP_DigestFinal_ex(key->digest, digest, NULL) == 1;
+}
+
+enum kick_verdict
+kick_verify(struct kick_key *key, const char *id, const char *timestamp,
+    const uint8_t *body, size_t body_length, const char *signature)
+{
+	uint8_t bytes[KICK_KEY_BITS_MAX / 8];
+	uint8_t digest[CRYPTO_SHA256_SIZE];
+	size_t length;
+
+	if (base64_decode(signature, strlen(signature), bytes, sizeof(bytes), &length) <
+		0 ||
+	    length != key->signature_size)
+		return KICK_MALFORMED;
+	if (!digest_delivery(key, id, timestamp, body, body_length, digest))
+		return KICK_WRONG;
+	return EVP_PKEY_verify(key->check, bytes, length, digest, sizeof(digest)) == 1
+	    ? KICK_GOOD
+	    : KICK_WRONG;
+}

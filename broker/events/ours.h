@@ -1,0 +1,16 @@
+/*
+ * Is an event about one of our channels? One signing key serves all apps of the
+ * platform, so a good signature alone does not say so (facts/kick.md 2.2).
+ */
+#ifndef BROKER_EVENTS_OURS_H
+#define BROKER_EVENTS_OURS_H
+
+#include "broker/broker.h"
+#include "broker/events/kick_event.h"
+
+/* Whether the broadcaster is ours by user id, or by name or slug equal to an account or
+ * a subscription without regard to ASCII case. While there is neither account nor
+ * subscription everything is ours (design.md 5). */
+bool ours_has(const struct broker *broker, const struct kick_event *event);
+
+#endif

@@ -1,0 +1,12 @@
+/*
+ * What fronts tell about themselves.
+ */
+#ifndef BROKER_FRONT_MESSAGES_H
+#define BROKER_FRONT_MESSAGES_H
+
+#include "broker/dispatch.h"
+
+dispatch_fn on_listening;
+dispatch_fn on_count;
+
+#endif

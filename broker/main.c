@@ -1,0 +1,29 @@
+/*
+ * streamhold-broker: the process that owns secrets, database and outbound calls.
+ *
+ * It is asked by the two fronts over their link sockets and by the `streamhold`
+ * command over broker.sock. It never reads HTTP requests, and no message that it sends
+ * holds a token, a verifier or a key.
+ */
+#include "broker/start.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "common/sock.h"
+
+int
+main(int argc, char **argv)
+{
+	struct broker broker = { .base = NULL };
+	struct options options;
+
+	log_open("broker");
+	options_read(argc, argv, &options);
+	process_harden(sock_passed_init());
+	process_notify_open();
+	start_config(&broker, &options);
+	start_loop(&broker);
+	start_storage(&broker);
+	start_services(&broker);
+	start_peers(&broker, &options);
+	return run(&broker);
+}

@@ -1,0 +1,277 @@
+/*
+ * The report: sections of names and values, collected when it is asked for. Nothing in
+ * it is secret.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "broker/events/ingest.h"
+#include "broker/flow.h"
+#include "broker/oauth/oauth.h"
+#include "broker/outbound/fetch.h"
+#include "broker/report.h"
+#include "broker/store/store.h"
+#include "broker/vault/vault.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/time.h"
+#include "common/version.h"
+
+/* Where lines go: a client, or the log. */
+struct sink {
+	struct broker *broker;
+	struct client *client; /* NULL: the log */
+	uint32_t rid;
+	const char *section;
+};
+
+static void
+line(struct sink *sink, const char *name, const char *value, bool number)
+{
+	const struct proto_msg row = { .type = MSG_report,
+		.report = { .section = sink->section,
+		    .name = name,
+		    .value = value,
+		    .number = number } };
+
+	if (sink->client)
+		client_answer(sink->client, sink->rid, &row);
+	else
+		log_info(
+		    "report", "%s.%s = '%s'", sink->section, name, log_quote(value));
+}
+
+static void
+put_text(struct sink *sink, const char *name, const char *value)
+{
+	line(sink, name, value ? value : "", false);
+}
+
+static void
+put_number(struct sink *sink, const char *name, uint64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	line(sink, name, text, true);
+}
+
+static void
+put_time(struct sink *sink, const char *name, int64_t ms)
+{
+	char text[TIME_TEXT_SIZE];
+
+	if (ms == 0) {
+		put_text(sink, name, "never");
+		return;
+	}
+	time_format(ms, text);
+	put_text(sink, name, text);
+}
+
+static void
+put_versions(struct sink *sink)
+{
+	put_text(sink, "streamhold", version_text());
+	put_text(sink, "schema", proto_schema_id());
+	put_text(sink, "sqlite", store_library_version());
+	put_text(sink, "curl", fetch_library_version());
+	put_text(sink, "openssl", crypto_library_version());
+	put_text(sink, "libevent", event_get_version());
+	put_text(sink, "jansson", jansson_version_str());
+	put_text(sink, "msgpack", proto_library_version());
+}
+
+static void
+put_service(struct sink *sink)
+{
+	const struct broker *broker = sink->broker;
+
+	put_number(sink, "pid", (uint64_t)getpid());
+	put_time(sink, "started_at", broker->started_at);
+	put_text(sink, "mode", broker->system_mode ? "system" : "user");
+	put_text(
+	    sink, "config", broker->config_path ? broker->config_path : "defaults");
+	put_text(sink, "state_dir", broker->paths.state_dir);
+	put_text(sink, "runtime_dir", broker->paths.runtime_dir);
+	put_text(sink, "log_level",
+	    config_option_find("logging.level")->words[(unsigned)log_get_level()]);
+}
+
+static void
+put_listening(struct sink *sink)
+{
+	const struct broker *broker = sink->broker;
+	char base[BROKER_BASE_SIZE];
+	char url[BROKER_BASE_SIZE + 64];
+	unsigned i;
+
+	(void)snprintf(url, sizeof(url), "http://localhost:%u", broker->api.port);
+	put_text(sink, "api_url", broker->api.port ? url : "");
+	put_number(sink, "api_port", broker->api.port);
+	(void)snprintf(url, sizeof(url), "http://%s:%u%s", broker->config.webhooks.host,
+	    broker->webhook.port, broker->config.webhooks.path);
+	put_text(sink, "webhook_url", broker->webhook.port ? url : "");
+	put_number(sink, "webhook_port", broker->webhook.port);
+	put_text(sink, "public_url", broker->config.webhooks.public_url);
+	if (!broker_redirect_base(broker, base))
+		return;
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
+		const char *name = config_platform_name((enum config_platform_index)i);
+		char key[32];
+
+		(void)snprintf(key, sizeof(key), "redirect_uri.%s", name);
+		(void)snprintf(url, sizeof(url), "%s/oauth/callback/%s", base, name);
+		put_text(sink, key, url);
+	}
+}
+
+static void
+put_front(struct sink *sink, const char *name, const struct front_state *front)
+{
+	char key[64];
+
+	(void)snprintf(key, sizeof(key), "%s.connected", name);
+	put_text(sink, key, front->connected ? "yes" : "no");
+	(void)snprintf(key, sizeof(key), "%s.since", name);
+	put_time(sink, key, front->since);
+	(void)snprintf(key, sizeof(key), "%s.connects", name);
+	put_number(sink, key, front->connects);
+	(void)snprintf(key, sizeof(key), "%s.addresses", name);
+	put_text(sink, key, front->addresses);
+	(void)snprintf(key, sizeof(key), "%s.sandbox", name);
+	put_text(sink, key, front->sandbox);
+}
+
+static void
+put_fronts(struct sink *sink)
+{
+	put_front(sink, "api", &sink->broker->api);
+	if (sink->broker->config.webhooks.enabled)
+		put_front(sink, "webhook", &sink->broker->webhook);
+}
+
+static void
+put_database(struct sink *sink)
+{
+	struct store_stats stats;
+
+	store_stats(sink->broker->store, &stats);
+	put_text(sink, "path", sink->broker->paths.database);
+	put_text(
+	    sink, "state", sink->broker->storage_trouble ? "unhealthy" : "healthy");
+	put_text(sink, "trouble", sink->broker->storage_trouble);
+	put_number(sink, "schema", stats.schema);
+	put_number(sink, "bytes", stats.size);
+	put_number(sink, "wal_bytes", stats.wal_size);
+	put_number(sink, "commits", stats.commits);
+	put_number(sink, "jobs", stats.jobs);
+	put_number(sink, "failures", stats.failures);
+	put_number(sink, "commit_us", stats.commit_us);
+	put_number(sink, "backlog", store_backlog(sink->broker->store));
+}
+
+static void
+put_keystore(struct sink *sink)
+{
+	const char *trouble = vault_trouble(sink->broker->vault);
+
+	put_text(sink, "backend", vault_backend(sink->broker->vault));
+	put_text(sink, "state", trouble ? "unhealthy" : "healthy");
+	put_text(sink, "trouble", trouble);
+}
+
+static void
+put_counts(struct sink *sink)
+{
+	const struct ingest_stats *ingest = ingest_stats(sink->broker->ingest);
+	const struct counter *counter;
+
+	put_number(sink, "deliveries_stored", ingest->stored);
+	put_number(sink, "deliveries_duplicate", ingest->duplicates);
+	put_number(sink, "deliveries_foreign", ingest->foreign);
+	put_number(sink, "deliveries_unknown", ingest->unknown);
+	put_number(sink, "deliveries_refused_signature", ingest->refused_signature);
+	put_number(sink, "deliveries_refused_stale", ingest->refused_stale);
+	put_number(sink, "deliveries_failed", ingest->failed);
+	put_number(sink, "deliveries_pending", ingest->pending);
+	put_time(sink, "last_delivery_at", ingest->last_at);
+	put_text(sink, "public_key", ingest_key_id(sink->broker->ingest));
+	LIST_FOREACH (counter, &sink->broker->counters, entry)
+		put_number(sink, counter->name, counter->value);
+}
+
+static void
+put_accounts(struct sink *sink)
+{
+	put_number(sink, "stored", oauth_account_count(sink->broker));
+	put_number(sink, "reauth_required", oauth_account_lost_count(sink->broker));
+	put_number(sink, "logins_pending", oauth_login_count(sink->broker));
+}
+
+static void
+put_flow(void *arg, const char *kind, const char *step, unsigned count)
+{
+	char name[96];
+
+	(void)snprintf(name, sizeof(name), "%s.%s", kind, step);
+	put_number(arg, name, count);
+}
+
+static void
+put_flows(struct sink *sink)
+{
+	put_number(sink, "outbound", fetcher_count(sink->broker->fetcher));
+	flows_count(put_flow, sink);
+}
+
+static const struct {
+	const char *section;
+	void (*put)(struct sink *sink);
+} sections[] = {
+	{ "versions", put_versions },
+	{ "service", put_service },
+	{ "listening", put_listening },
+	{ "fronts", put_fronts },
+	{ "database", put_database },
+	{ "keystore", put_keystore },
+	{ "accounts", put_accounts },
+	{ "counts", put_counts },
+	{ "flows", put_flows },
+};
+
+static void
+put_all(struct sink *sink)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		sink->section = sections[i].section;
+		sections[i].put(sink);
+	}
+}
+
+void
+on_report_get(struct client *client, struct proto_msg *msg)
+{
+	const struct proto_msg last = { .type = MSG_list_end };
+	struct sink sink = {
+		.broker = client->broker, .client = client, .rid = msg->rid
+	};
+
+	put_all(&sink);
+	client_answer(client, msg->rid, &last);
+}
+
+void
+report_log(struct broker *broker)
+{
+	struct sink sink = { .broker = broker };
+
+	put_all(&sink);
+}

@@ -1,0 +1,269 @@
+/*
+ * Starting, running and stopping the broker. The one place that knows every part.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/admin.h"
+#include "broker/events/ingest.h"
+#include "broker/flow.h"
+#include "broker/fronts.h"
+#include "broker/oauth/oauth.h"
+#include "broker/outbound/fetch.h"
+#include "broker/report.h"
+#include "broker/start.h"
+#include "broker/store/store.h"
+#include "broker/vault/vault.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "common/sock.h"
+#include "common/time.h"
+#include "common/version.h"
+
+/* How many changed options a reload names. */
+#define CHANGES_MAX 100
+/* After a broken database answers still get so much time to leave. */
+#define BROKEN_GRACE_MS 100
+
+static struct {
+	struct broker *broker;
+	struct admin *admin;
+	struct fronts *fronts;
+	struct event *signals[5];
+	int exit_status;
+} running;
+
+/* Configuration. */
+
+static void
+load(const char *path, bool must_exist, struct config *ret_config)
+{
+	struct config_error *error = xcalloc(1, sizeof(*error));
+	int result = config_load(path, must_exist, ret_config, error);
+
+	config_error_print(error, stderr);
+	free(error);
+	if (result < 0)
+		exit(EXIT_CONFIG);
+}
+
+void
+start_config(struct broker *broker, const struct options *options)
+{
+	char error[PATHS_ERROR_SIZE];
+	struct paths_env env;
+	bool must_exist;
+	char *path;
+
+	broker->started_at = time_now_ms();
+	LIST_INIT(&broker->counters);
+	paths_env_read(&env);
+	broker->system_mode = paths_is_system(options->system, &env);
+	config_find_path(
+	    options->config, broker->system_mode, &env, &path, &must_exist);
+	load(path, must_exist, &broker->config);
+	broker->config_path = path;
+	log_set_level((enum log_level)broker->config.logging.level);
+	log_set_format((enum log_format)broker->config.logging.format);
+	if (paths_resolve(
+		&broker->config, options->system, &env, &broker->paths, error) < 0)
+		fatal(EXIT_INIT, "start", "%s", error);
+	if (!options->check)
+		return;
+	printf("%s: good\n", path);
+	exit(EXIT_STOPPED);
+}
+
+/* Signals. */
+
+static void
+reload(struct broker *broker)
+{
+	const struct config_option *changed[CHANGES_MAX];
+	struct config_error *error = xcalloc(1, sizeof(*error));
+	struct config fresh;
+	struct config old;
+	size_t count;
+	size_t i;
+
+	if (config_load(broker->config_path, false, &fresh, error) < 0) {
+		log_error(
+		    "config", "not reloaded: %s", log_quote(error->error[0].sentence));
+		free(error);
+		return;
+	}
+	free(error);
+	count = config_diff(&broker->config, &fresh, changed, CHANGES_MAX);
+	for (i = 0; i < count && i < CHANGES_MAX; i++)
+		log_info("config", "'%s' changed, %s", changed[i]->key,
+		    changed[i]->when == CONFIG_WHEN_RELOAD ? "in force now"
+							   : "needs a restart");
+	old = broker->config;
+	broker->config = fresh;
+	config_clear(&old);
+	log_set_level((enum log_level)broker->config.logging.level);
+	fronts_push_settings(running.fronts);
+	log_info("config", "reloaded, %zu options changed", count);
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct broker *broker = arg;
+
+	(void)what;
+	switch (number) {
+	case SIGHUP:
+		reload(broker);
+		break;
+	case SIGUSR1:
+		report_log(broker);
+		break;
+	case SIGUSR2:
+		log_toggle_debug();
+		break;
+	default:
+		log_info("start", "stopping");
+		(void)event_base_loopexit(broker->base, NULL);
+		break;
+	}
+}
+
+void
+start_loop(struct broker *broker)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	size_t i;
+
+	running.broker = broker;
+	broker->base = event_base_new();
+	if (!broker->base)
+		fatal(EXIT_INIT, "start", "the event loop cannot be made");
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		running.signals[i] =
+		    evsignal_new(broker->base, numbers[i], on_signal, broker);
+		if (!running.signals[i] || event_add(running.signals[i], NULL) < 0)
+			fatal(EXIT_INIT, "start", "signals cannot be caught");
+	}
+}
+
+/* Storage. */
+
+static void
+on_broken(void *arg, int result)
+{
+	struct broker *broker = arg;
+	const struct timeval grace = { .tv_usec = BROKEN_GRACE_MS * 1000 };
+
+	if (running.exit_status)
+		return;
+	log_error("store",
+	    "the database failed (%s): nothing more is stored until a "
+	    "restart; leaving",
+	    strerror(-result));
+	running.exit_status = EXIT_STORAGE;
+	(void)event_base_loopexit(broker->base, &grace);
+}
+
+void
+start_storage(struct broker *broker)
+{
+	char path_error[PATHS_ERROR_SIZE];
+	char store_error[STORE_ERROR_SIZE];
+	char vault_error[VAULT_ERROR_SIZE];
+
+	if (paths_make(&broker->paths, PATHS_STATE, (uid_t)-1, (gid_t)-1, path_error) <
+	    0)
+		fatal(EXIT_INIT, "start", "%s", path_error);
+	if (store_open(
+		broker->base, broker->paths.database, &broker->store, store_error) < 0)
+		fatal(EXIT_INIT, "store", "%s", store_error);
+	store_on_broken(broker->store, on_broken, broker);
+	if (vault_open(broker->base, broker->store, &broker->config, &broker->paths,
+		&broker->vault, vault_error) < 0)
+		fatal(EXIT_INIT, "vault", "%s", vault_error);
+}
+
+void
+start_services(struct broker *broker)
+{
+	char error[INGEST_ERROR_SIZE];
+
+	broker->fetcher = fetcher_new(broker->base);
+	if (!broker->fetcher)
+		fatal(EXIT_INIT, "fetch", "outbound calls cannot be set up");
+	if (ingest_new(broker, &broker->ingest, error) < 0)
+		fatal(EXIT_CONFIG, "ingest", "%s", error);
+	if (oauth_start(broker) < 0)
+		fatal(EXIT_INIT, "oauth",
+		    "the accounts cannot be read from the database");
+}
+
+void
+start_peers(struct broker *broker, const struct options *options)
+{
+	int listener = sock_passed("admin", 0);
+
+	if (listener < 0)
+		fatal(EXIT_START, "start",
+		    "no socket named 'admin' was passed; start the broker with "
+		    "`streamhold "
+		    "up` or its systemd unit");
+	running.admin = admin_new(broker, listener, options->admin_group);
+	running.fronts = fronts_new(broker, options->api_uid, options->webhook_uid);
+	log_info("start", "streamhold-broker %s is ready, database '%s', keystore '%s'",
+	    version_text(), log_quote(broker->paths.database),
+	    vault_backend(broker->vault));
+	process_notify("READY=1");
+}
+
+/* Stopping: no new work, answers for what is in progress, everything stored, closed. */
+static void
+stop(struct broker *broker)
+{
+	size_t i;
+
+	process_notify("STOPPING=1");
+	flows_end(broker);
+	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
+	fronts_free(running.fronts);
+	admin_free(running.admin);
+	store_close(broker->store);
+	fetcher_free(broker->fetcher);
+	ingest_free(broker->ingest);
+	oauth_stop(broker);
+	vault_close(broker->vault);
+	for (i = 0; i < sizeof(running.signals) / sizeof(running.signals[0]); i++)
+		event_free(running.signals[i]);
+	event_base_free(broker->base);
+}
+
+static void
+free_state(struct broker *broker)
+{
+	struct counter *counter;
+
+	while ((counter = LIST_FIRST(&broker->counters))) {
+		LIST_REMOVE(counter, entry);
+		free(counter);
+	}
+	config_clear(&broker->config);
+	paths_clear(&broker->paths);
+	free(broker->config_path);
+}
+
+int
+run(struct broker *broker)
+{
+	(void)event_base_dispatch(broker->base);
+	stop(broker);
+	log_info("start", "stopped");
+	free_state(broker);
+	return running.exit_status;
+}

@@ -1,0 +1,207 @@
+/*
+ * SQL for deliveries. Every body is stored with its SHA-256, which is checked whenever
+ * it is read, so that a flipped bit on the disk is flagged and not handed on as sound.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/store/store_db.h"
+#include "broker/store/store_event.h"
+#include "common/crypto.h"
+
+static const char insert_id[] =
+    "INSERT INTO message_ids (message_id, received_at) VALUES (?1, ?2) "
+    "ON CONFLICT DO NOTHING";
+
+static const char insert_event[] =
+    "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
+    "occurred_at, broadcaster_id, broadcaster_name, flags, subscription_id, timestamp, "
+    "signature, content_type, user_agent, sha256, body) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+    "?17)";
+
+#define COLUMNS \
+	"seq, platform, message_id, type, version, received_at, occurred_at, " \
+	"broadcaster_id, broadcaster_name, flags, sha256, body"
+
+static const char select_page[] =
+    "SELECT " COLUMNS " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+static const char select_by_seq[] = "SELECT " COLUMNS " FROM events WHERE seq = ?1";
+static const char select_by_id[] =
+    "SELECT " COLUMNS " FROM events WHERE seq = "
+    "(SELECT seq FROM message_ids WHERE message_id = ?1)";
+static const char select_count[] = "SELECT count(*), coalesce(max(seq), 0) FROM events";
+
+void
+store_event_clear(struct store_event *event)
+{
+	free(event->platform);
+	free(event->message_id);
+	free(event->type);
+	free(event->broadcaster_id);
+	free(event->broadcaster_name);
+	buf_clear(&event->body);
+	*event = (struct store_event){ .seq = 0 };
+}
+
+static int
+put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
+{
+	sqlite3_stmt *statement = db_statement(db, insert_id);
+	int result;
+
+	db_bind_text(statement, 1, delivery->message_id);
+	db_bind_number(statement, 2, delivery->received_at);
+	result = db_run(db, statement);
+	if (result < 0)
+		return result;
+	if (db_changes(db) == 0)
+		return 0;
+	*ret_seq = (uint64_t)db_last_row(db);
+	return 1;
+}
+
+int
+store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
+{
+	uint8_t digest[CRYPTO_SHA256_SIZE];
+	sqlite3_stmt *statement;
+	uint64_t seq = 0;
+	int result = put_id(db, delivery, &seq);
+
+	if (result <= 0)
+		return result;
+	crypto_sha256(delivery->body, delivery->body_length, digest);
+	statement = db_statement(db, insert_event);
+	db_bind_number(statement, 1, (int64_t)seq);
+	db_bind_text(statement, 2, delivery->platform);
+	db_bind_text(statement, 3, delivery->message_id);
+	db_bind_text(statement, 4, delivery->type);
+	db_bind_number(statement, 5, delivery->version);
+	db_bind_number(statement, 6, delivery->received_at);
+	if (delivery->occurred_at)
+		db_bind_number(statement, 7, delivery->occurred_at);
+	db_bind_text(statement, 8, delivery->broadcaster_id);
+	db_bind_text(statement, 9, delivery->broadcaster_name);
+	db_bind_number(statement, 10, delivery->flags);
+	db_bind_text(statement, 11, delivery->subscription_id);
+	db_bind_text(statement, 12, delivery->timestamp);
+	db_bind_text(statement, 13, delivery->signature);
+	db_bind_text(statement, 14, delivery->content_type);
+	db_bind_text(statement, 15, delivery->user_agent);
+	db_bind_bytes(statement, 16, digest, sizeof(digest));
+	db_bind_bytes(statement, 17, delivery->body, delivery->body_length);
+	result = db_run(db, statement);
+	if (result < 0)
+		return result;
+	*ret_seq = seq;
+	return 1;
+}
+
+/* Whether a row is wanted, judged before its body is copied. */
+static bool
+matches(sqlite3_stmt *row, const struct store_event_query *query)
+{
+	const char *platform = (const char *)sqlite3_column_text(row, 1);
+	const char *type = (const char *)sqlite3_column_text(row, 3);
+
+	if (!query->foreign && (db_column_number(row, 9) & EVENT_FOREIGN))
+		return false;
+	if (query->type && (!type || strcmp(type, query->type) != 0))
+		return false;
+	return !query->platform || (platform && strcmp(platform, query->platform) == 0);
+}
+
+static void
+read_row(sqlite3_stmt *row, struct store_event *event)
+{
+	uint8_t digest[CRYPTO_SHA256_SIZE];
+
+	*event = (struct store_event){ .seq = (uint64_t)db_column_number(row, 0),
+		.platform = db_column_text(row, 1),
+		.message_id = db_column_text(row, 2),
+		.type = db_column_text(row, 3),
+		.version = (uint32_t)db_column_number(row, 4),
+		.received_at = db_column_number(row, 5),
+		.occurred_at = db_column_number(row, 6),
+		.broadcaster_id = db_column_text(row, 7),
+		.broadcaster_name = db_column_text(row, 8),
+		.flags = (uint32_t)db_column_number(row, 9) };
+	db_column_bytes(row, 11, &event->body);
+	crypto_sha256(buf_bytes(&event->body), buf_length(&event->body), digest);
+	if (sqlite3_column_bytes(row, 10) != (int)sizeof(digest) ||
+	    memcmp(sqlite3_column_blob(row, 10), digest, sizeof(digest)) != 0)
+		event->flags |= EVENT_DAMAGED | EVENT_NOT_JSON;
+}
+
+int
+store_event_page(struct db *db, const struct store_event_query *query,
+    struct store_event *ret_events, uint64_t *ret_seen, bool *ret_end)
+{
+	sqlite3_stmt *statement = db_statement(db, select_page);
+	uint64_t seen = query->after;
+	size_t bytes = 0;
+	uint32_t count = 0;
+	int result;
+
+	db_bind_number(
+	    statement, 1, query->after > INT64_MAX ? INT64_MAX : (int64_t)query->after);
+	db_bind_number(statement, 2, STORE_EVENT_SCAN_MAX);
+	*ret_end = false;
+	for (unsigned rows = 0;; rows++) {
+		result = db_step(db, statement);
+		if (result <= 0) {
+			*ret_end = result == 0 && rows < STORE_EVENT_SCAN_MAX;
+			break;
+		}
+		if (matches(statement, query)) {
+			if (count == query->limit ||
+			    (count && bytes >= query->bytes_max))
+				break;
+			read_row(statement, &ret_events[count]);
+			bytes += buf_length(&ret_events[count++].body);
+		}
+		seen = (uint64_t)db_column_number(statement, 0);
+	}
+	db_finish(statement);
+	while (result < 0 && count > 0)
+		store_event_clear(&ret_events[--count]);
+	*ret_seen = seen;
+	return result < 0 ? result : (int)count;
+}
+
+int
+store_event_get(
+    struct db *db, uint64_t seq, const char *message_id, struct store_event *ret_event)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (seq > INT64_MAX)
+		return 0;
+	statement = db_statement(db, seq ? select_by_seq : select_by_id);
+	if (seq)
+		db_bind_number(statement, 1, (int64_t)seq);
+	else
+		db_bind_text(statement, 1, message_id);
+	result = db_step(db, statement);
+	if (result > 0)
+		read_row(statement, ret_event);
+	db_finish(statement);
+	return result;
+}
+
+int
+store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last)
+{
+	sqlite3_stmt *statement = db_statement(db, select_count);
+	int result = db_step(db, statement);
+
+	if (result > 0) {
+		*ret_count = (uint64_t)db_column_number(statement, 0);
+		*ret_last = (uint64_t)db_column_number(statement, 1);
+	}
+	db_finish(statement);
+	return result < 0 ? result : 0;
+}

@@ -1,0 +1,93 @@
+/*
+ * Deliveries and their message ids in the database.
+ */
+#ifndef BROKER_STORE_STORE_EVENT_H
+#define BROKER_STORE_STORE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/store/store.h"
+#include "common/buf.h"
+
+/* Marks of an event, kept as bits. */
+enum event_flag {
+	EVENT_FOREIGN = 1,  /* of a broadcaster that is not ours */
+	EVENT_UNKNOWN = 2,  /* of a type or version that is not known */
+	EVENT_NOT_JSON = 4, /* the body is no valid JSON */
+	EVENT_DAMAGED = 8,  /* never stored: the body read differs from its hash */
+};
+
+/* A delivery to be stored. Everything is borrowed until the job is done; absent texts
+ * are NULL. Times are ms since 1970, 0 when not known. */
+struct store_delivery {
+	const char *platform;
+	const char *message_id;
+	const char *type;
+	uint32_t version;
+	int64_t received_at;
+	int64_t occurred_at;
+	const char *broadcaster_id;
+	const char *broadcaster_name;
+	uint32_t flags;
+	const char *subscription_id;
+	const char *timestamp;
+	const char *signature;
+	const char *content_type;
+	const char *user_agent;
+	const uint8_t *body;
+	size_t body_length;
+};
+
+/* An event that was read. It owns its texts; absent ones are NULL. */
+struct store_event {
+	uint64_t seq;
+	char *platform;
+	char *message_id;
+	char *type;
+	uint32_t version;
+	int64_t received_at;
+	int64_t occurred_at;
+	char *broadcaster_id;
+	char *broadcaster_name;
+	uint32_t flags;
+	struct buf body;
+};
+
+/* Frees what a read event owns. */
+void store_event_clear(struct store_event *event);
+
+/* Stores a delivery unless its message id is known. 1 and its seq; 0 when it is known
+ * and nothing was stored; a negative errno. On the database's thread. */
+int store_event_put(
+    struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq);
+
+/* A page of events. */
+struct store_event_query {
+	uint64_t after;       /* only greater seq */
+	uint32_t limit;       /* 1 to 500 */
+	size_t bytes_max;     /* the page ends after so many bytes of bodies */
+	const char *type;     /* NULL: any */
+	const char *platform; /* NULL: any */
+	bool foreign;         /* with those of other broadcasters */
+};
+
+/* Rows that one call looks at, so that no query holds up what is to be stored. */
+#define STORE_EVENT_SCAN_MAX 2000
+
+/* Reads a page oldest first into `ret_events` (room for query->limit). *ret_seen is the
+ * seq up to which was looked; *ret_end tells whether there is nothing after it. The
+ * number of events, or a negative errno. */
+int store_event_page(struct db *db, const struct store_event_query *query,
+    struct store_event *ret_events, uint64_t *ret_seen, bool *ret_end);
+
+/* Reads one event by seq, or by message id when seq is 0. 1 when it is there, 0 when
+ * not, a negative errno. */
+int store_event_get(
+    struct db *db, uint64_t seq, const char *message_id, struct store_event *ret_event);
+
+/* Number of events, and the greatest seq. */
+int store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last);
+
+#endif
