@@ -21,8 +21,10 @@
 #define CONFIG_SIZE_MAX (1024 * 1024)
 
 /* Bytes of texts, without the NUL, and entries of lists (columns of options.def). */
-#define CONFIG_HOST_MAX 255
-#define CONFIG_ORIGIN_MAX 270
+#define CONFIG_HOST_MAX 45         /* the longest IPv6 address */
+#define CONFIG_HOST_NAME_MAX 253   /* RFC 1123 2.1, without the root's dot */
+#define CONFIG_HOST_HEADER_MAX 259 /* a name and ":65535" */
+#define CONFIG_ORIGIN_MAX 267      /* "https://" and that */
 #define CONFIG_GROUP_MAX 32
 #define CONFIG_URL_MAX 1024
 #define CONFIG_URL_PATH_MAX 256
@@ -230,8 +232,8 @@ enum config_check {
 	CONFIG_CHECK_SCOPE,       /* scope-token of RFC 6749 3.3 */
 	CONFIG_CHECK_URL_PATH,    /* absolute path of plain segments */
 	CONFIG_CHECK_URL,         /* https, or http where the host is loopback */
-	CONFIG_CHECK_URL_BASE,    /* the same without query; a last '/' is dropped */
-	CONFIG_CHECK_PATH,        /* absolute path of a file */
+	CONFIG_CHECK_URL_BASE, /* the same without query; the last slash is dropped */
+	CONFIG_CHECK_PATH,     /* absolute path; the last slash is dropped */
 };
 
 /* Which programs use an option, as bits. */

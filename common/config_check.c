@@ -90,7 +90,7 @@ is_host_name(const char *text, size_t length)
 	size_t start = 0;
 	size_t i;
 
-	if (length == 0 || length > CONFIG_HOST_MAX - 2)
+	if (length == 0 || length > CONFIG_HOST_NAME_MAX)
 		return false;
 	for (i = 0; i <= length; i++) {
 		if (i < length && text[i] != '.') {

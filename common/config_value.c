@@ -192,15 +192,16 @@ check_text(struct config_reader *reader, const struct config_place *place,
 	return true;
 }
 
-/* A copy of a checked text; bases of addresses lose the '/' at their end. */
+/* A copy of a checked text. Bases of addresses and paths lose the '/' at their end: a
+ * path with it would be followed even where it is a symbolic link. */
 static char *
 copy_text(enum config_check check, const json_t *value)
 {
 	char *text = xstrdup(json_string_value(value));
 	size_t length = strlen(text);
 
-	if (check == CONFIG_CHECK_URL_BASE) {
-		while (length > 0 && text[length - 1] == '/')
+	if (check == CONFIG_CHECK_URL_BASE || check == CONFIG_CHECK_PATH) {
+		while (length > 1 && text[length - 1] == '/')
 			text[--length] = '\0';
 	}
 	return text;
