@@ -25,7 +25,7 @@ struct examples {
 	const char *head; /* filled up with 'a' between head and tail */
 	const char *tail;
 	const char *right[12];
-	const char *wrong[24];
+	const char *wrong[28];
 };
 
 #define LONG_NAME \
@@ -64,16 +64,16 @@ static const struct examples examples[] = {
 		"http://localhost:1", "http://LOCALHOST/", "http://127.0.0.1:8080/x",
 		"http://127.9.8.7", "http://[::1]:9/", "http://[0:0:0:0:0:0:0:1]/",
 		"https://[2001:db8::1]/" },
-	    { "http://a.example/", "http://127.0.0.1.a.example/",
-		"http://localhost.a.example", "http://[::ffff:127.0.0.1]/",
-		"http://[::2]/", "http://127.1/", "http://2130706433/",
-		"http://0x7f.1/", "https://", "https:///x", "https://u:p@a.example/",
-		"https://a.example/#x", "https://a.example/a b",
-		"https://a.example/\\u0001", "https://a.example/\\u00e9", "//a.example",
-		"ftp://a.example", "HTTPS://a.example",
-		"https://a.example\\\\@b.example", "https://a.example/%4",
-		"https://a.example:0/", "https://a.example.", "https://a..example",
-		"https://a.example:99999" } },
+	    { "http://a.example/", "http://128.0.0.1/", "http://10.0.0.1/",
+		"http://127.0.0.1.a.example/", "http://localhost.a.example",
+		"http://[::ffff:127.0.0.1]/", "http://[::2]/", "http://127.1/",
+		"http://2130706433/", "http://0x7f.1/", "https://", "https:///x",
+		"https://u:p@a.example/", "https://a.example/#x",
+		"https://a.example/a b", "https://a.example/\\u0001",
+		"https://a.example/\\u00e9", "//a.example", "ftp://a.example",
+		"HTTPS://a.example", "https://a.example\\\\@b.example",
+		"https://a.example/%4", "https://a.example:0/", "https://a.example.",
+		"https://a..example", "https://a.example:99999" } },
 	[CONFIG_CHECK_URL_BASE] = { "https://a.example/", "",
 	    { "https://a.example", "https://a.example/v1/", "http://localhost:3000" },
 	    { "https://a.example?x", "https://a.example/v1?", "http://a.example" } },

@@ -300,8 +300,9 @@ the_schema_refuses_what_is_refused(void **state)
 		"{\"platforms\":{\"kick\":{\"token_url\":\"ftp://a\"}}}",
 		"{\"platforms\":{\"kick\":{\"default_scopes\":[\"a b\"]}}}",
 		"{\"subscriptions\":{\"kick\":[{\"username\":\"a\",\"events\":[]}]}}",
-		"{\"subscriptions\":{\"kick\":[{\"username\":\"a\",\"events\":[\"x\"]}]"
-		"}}",
+		("{\"subscriptions\":{\"kick\":[{\"username\":\"a\",\"events\":[\"x\"]}"
+		 "]"
+		 "}}"),
 		"{\"features\":{\"a\":\"maybe\"}}",
 		"{\"features\":{\"A\":\"on\"}}",
 		"{\"actions\":[1]}",
