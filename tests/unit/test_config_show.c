@@ -239,8 +239,8 @@ schema_of_key(json_t *schema, const char *key)
 		if (dot)
 			*dot = '\0';
 		schema = json_object_get(json_object_get(schema, "properties"), name);
-		name = dot + 1;
-	} while (dot);
+		name = dot ? dot + 1 : NULL;
+	} while (name);
 	free(copy);
 	return schema;
 }
