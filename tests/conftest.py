@@ -1,0 +1,77 @@
+"""What every Python test may use: where the builds are, a folder of its own, the daemons."""
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def build_folder(variable, default):
+    path = pathlib.Path(os.environ.get(variable, ROOT / "build" / default))
+    if not (path / "bin").is_dir():
+        pytest.exit(f"{path} holds no build: run tests/run, or set {variable}", returncode=3)
+    return path
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The build with sanitizers."""
+    return build_folder("STREAMHOLD_BUILD", "asan")
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """The build that is measured."""
+    return build_folder("STREAMHOLD_PLAIN", "plain")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
+@pytest.fixture
+def folder(request):
+    """A folder of the test's own with a short name (socket paths are short), kept when
+    the test fails."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="sh-"))
+    yield path
+    if getattr(request.node, "failed", False):
+        print(f"kept: {path}")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def streamhold(build, folder):
+    """Starts daemons: streamhold(config) gives a running Streamhold; all are stopped at
+    the end, and what the sanitizers had to say fails the test."""
+    from tests.lib.daemon import Streamhold
+    running = []
+
+    def start(config=None, **options):
+        options.setdefault("build", build)
+        daemon = Streamhold(options.pop("folder", folder), config, **options)
+        running.append(daemon)
+        return daemon.start()
+
+    yield start
+    problems = []
+    for daemon in running:
+        daemon.stop()
+        problems += daemon.sanitizer_reports()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def fakes():
+    """The three fake platforms, made when they are first asked for."""
+    from tests.lib.platforms import Platforms
+    platforms = Platforms()
+    yield platforms
+    platforms.stop()
