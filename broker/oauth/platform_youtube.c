@@ -1,0 +1,152 @@
+/*
+ * YouTube, whose tokens are Google's (facts/twitch-google-standards.md, C).
+ */
+#include <string.h>
+
+#include "broker/oauth/form.h"
+#include "broker/oauth/platform.h"
+#include "broker/oauth/reply_json.h"
+#include "broker/oauth/token_reply.h"
+
+/* Without both there is no refresh token from a client of the web type after the first
+ * consent (C.3). */
+static const struct platform_pair authorize[] = {
+	{ "access_type", "offline" },
+	{ "prompt", "consent" },
+	{ NULL, NULL },
+};
+
+/* C.8. invalid_grant during an exchange speaks of the code, and then means the same
+ * for the person: log in again. */
+static const struct platform_refusal refusals[] = {
+	{ 0, "authorization_pending", REFUSAL_flow },
+	{ 0, "slow_down", REFUSAL_flow },
+	{ 0, "malformed auth code", REFUSAL_restart },
+	{ 0, "missing code verifier", REFUSAL_restart },
+	{ 0, "invalid_grant", REFUSAL_terminal },
+	{ 0, "invalid_client", REFUSAL_config },
+	{ 0, "unauthorized_client", REFUSAL_config },
+	{ 0, "deleted_client", REFUSAL_config },
+	{ 0, "redirect_uri_mismatch", REFUSAL_config },
+	{ 0, "client_secret is missing", REFUSAL_config },
+	{ 0, "admin_policy_enforced", REFUSAL_terminal },
+	{ 0, "org_internal", REFUSAL_terminal },
+	{ 0, "access_denied", REFUSAL_terminal },
+	{ 0, "expired_token", REFUSAL_restart },
+	{ 0, "invalid_request", REFUSAL_defect },
+	{ 0, "unsupported_grant_type", REFUSAL_defect },
+	{ 0, "invalid_scope", REFUSAL_defect },
+	{ 0, NULL, REFUSAL_transient },
+};
+
+static bool
+channels_needed(const struct identity *identity, bool life_known)
+{
+	(void)life_known;
+	return !identity_is_known(identity);
+}
+
+static void
+channels_ask(const struct platform_grant *grant, struct platform_request *request)
+{
+	platform_ask_get(request, grant->config->api_url,
+	    "/channels?part=id,snippet&mine=true", "Bearer", grant->access);
+}
+
+/* The channel, not the Google account: one account may own several (C.11). */
+static bool
+channels_hear(const struct platform_grant *grant, const struct secret *body,
+    struct identity *identity)
+{
+	json_t *json = reply_json_read(body, false);
+	const json_t *channel = reply_json_first(json, "items");
+	const json_t *snippet = json_object_get(channel, "snippet");
+	const char *id = reply_json_text(channel, "id", IDENTITY_ID_MAX);
+	const char *title = reply_json_text(snippet, "title", IDENTITY_NAME_MAX);
+	const char *handle = reply_json_text(snippet, "customUrl", IDENTITY_NAME_MAX);
+
+	(void)grant;
+	if (id) {
+		identity_set(&identity->user_id, id);
+		identity_set(&identity->login, handle);
+		identity_set(&identity->display_name, title);
+		identity_set(&identity->own_name, title);
+		identity_add_name(identity, id);
+		identity_add_name(identity, title);
+		identity_add_name(identity, handle);
+	}
+	if (id && handle && handle[0] == '@' && handle[1]) {
+		identity_set(&identity->own_name, handle + 1);
+		identity_add_name(identity, handle + 1);
+	}
+	json_decref(json);
+	return id != NULL;
+}
+
+static bool
+info_needed(const struct identity *identity, bool life_known)
+{
+	(void)identity;
+	return !life_known;
+}
+
+/* By POST, so that the token is in no address (C.7). */
+static void
+info_ask(const struct platform_grant *grant, struct platform_request *request)
+{
+	request->fetch = (struct fetch_request){
+		.method = "POST",
+		.url = grant->config->validate_url,
+		.body = platform_form_of_one("access_token", grant->access),
+	};
+}
+
+static bool
+info_hear(const struct platform_grant *grant, const struct secret *body,
+    struct identity *identity)
+{
+	json_t *json = reply_json_read(body, true);
+	const char *audience = reply_json_text(json, "aud", IDENTITY_NAME_MAX);
+	bool good = audience && strcmp(audience, grant->client_id) == 0;
+	bool odd;
+
+	if (good)
+		identity->life_known = token_reply_lifetime(
+		    json_object_get(json, "expires_in"), &identity->life_s, &odd);
+	json_decref(json);
+	return good;
+}
+
+static const struct platform_question questions[] = {
+	{ "channels", channels_needed, channels_ask, channels_hear },
+	{ "tokeninfo", info_needed, info_ask, info_hear },
+	{ .name = NULL },
+};
+
+/* C.6: one is enough, either kills both. */
+static size_t
+revocations(const struct tokens *tokens, const char *client_id,
+    struct secret forms[PLATFORM_REVOCATIONS_MAX])
+{
+	const struct secret *token =
+	    tokens->refresh.length ? &tokens->refresh : &tokens->access;
+
+	(void)client_id;
+	if (!token->length)
+		return 0;
+	forms[0] = platform_form_of_one("token", token);
+	return 1;
+}
+
+const struct platform platform_youtube = {
+	.name = "youtube",
+	.title = "YouTube",
+	.index = CONFIG_PLATFORM_YOUTUBE,
+	.pkce = true,
+	.issuer = "https://accounts.google.com",
+	.assumed_life_s = 3600,
+	.authorize = authorize,
+	.refusals = refusals,
+	.questions = questions,
+	.revocations = revocations,
+};
