@@ -1,0 +1,54 @@
+/*
+ * Connections: reading, one request at a time, answering, deadlines.
+ *
+ * A connection reads into one buffer, in which the request reader works in place, and
+ * writes from another; usually that is one read and one write a request. Requests that
+ * come pipelined wait in the buffer until the one before is answered.
+ */
+#ifndef HTTPD_CONN_H
+#define HTTPD_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "httpd/httpd.h"
+#include "httpd/rate.h"
+
+struct conn;
+struct conns;
+
+/* All connections of a front. `on_gone` runs after one was closed. conns_free closes
+ * those that are left. */
+struct conns *conns_new(struct httpd *httpd, void (*on_gone)(struct httpd *httpd));
+void conns_free(struct conns *conns);
+
+/* How many there are. */
+size_t conns_count(const struct conns *conns);
+
+/* Closes the ones that wait for a request, and the others after their answer. */
+void conns_drain(struct conns *conns);
+
+/* Writes the state to the log (SIGUSR1). */
+void conns_dump(const struct conns *conns);
+
+/* Takes over an accepted nonblocking socket. `local`: from a Unix socket. */
+void conn_new(struct conns *conns, int fd, struct rate_peer peer, bool local);
+
+/* Where the answer goes. */
+struct buf *conn_out(struct conn *conn);
+
+/* Whether this is the connection's last answer. */
+bool conn_must_close(const struct conn *conn);
+
+struct rate_peer conn_peer(const struct conn *conn);
+bool conn_is_local(const struct conn *conn);
+
+/* The pending request was answered from a callback: send it and go on. The connection
+ * may be gone afterwards. */
+void conn_resume(struct conn *conn);
+
+/* Whether the buffers of all connections are beyond MEMORY_MAX. */
+bool conns_are_full(const struct conns *conns);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The page functions that route.c's table names, by family. Each answers its request or
+ * asks the broker and answers later; what they answer is in docs/openapi.yaml.
+ */
+#ifndef HTTPD_PAGE_H
+#define HTTPD_PAGE_H
+
+#include "httpd/request.h"
+
+/* page_oauth.c: logins and accounts. */
+void page_login_start(struct request *request);
+void page_account_status(struct request *request);
+void page_account_delete(struct request *request);
+void page_accounts(struct request *request);
+
+/* page_callback.c: what the browser brings back. */
+void page_callback(struct request *request);
+
+/* page_credentials.c */
+void page_credentials_put(struct request *request);
+void page_credentials_get(struct request *request);
+void page_credentials_list(struct request *request);
+void page_credentials_delete(struct request *request);
+
+/* page_events.c */
+void page_events(struct request *request);
+void page_event(struct request *request);
+
+/* page_health.c */
+void page_healthz(struct request *request);
+void page_readyz(struct request *request);
+void page_status(struct request *request);
+
+/* page_home.c: the status page and the description of the API. */
+void page_home(struct request *request);
+void page_openapi(struct request *request);
+
+/* page_webhook.c: deliveries. */
+void page_delivery(struct request *request);
+
+#endif
