@@ -185,7 +185,7 @@ rate_allows(enum log_level level)
 	return allowed;
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 vlog(enum log_level level, const char *subject, const char *format, va_list arguments)
 {
 	char sentence[LOG_LINE_MAX];
