@@ -28,6 +28,7 @@ struct sink {
 	struct client *client; /* NULL: the log */
 	uint32_t rid;
 	const char *section;
+	struct buf text; /* of the section, for the log */
 };
 
 static void
@@ -42,8 +43,7 @@ line(struct sink *sink, const char *name, const char *value, bool number)
 	if (sink->client)
 		client_answer(sink->client, sink->rid, &row);
 	else
-		log_info(
-		    "report", "%s.%s = '%s'", sink->section, name, log_quote(value));
+		buf_printf(&sink->text, " %s='%s'", name, log_quote(value));
 }
 
 static void
@@ -246,6 +246,14 @@ static const struct {
 };
 
 static void
+log_section(struct sink *sink)
+{
+	log_info("report", "%s:%.*s", sink->section, (int)buf_length(&sink->text),
+	    (const char *)buf_bytes(&sink->text));
+	buf_consume(&sink->text, buf_length(&sink->text));
+}
+
+static void
 put_all(struct sink *sink)
 {
 	size_t i;
@@ -253,7 +261,10 @@ put_all(struct sink *sink)
 	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		sink->section = sections[i].section;
 		sections[i].put(sink);
+		if (!sink->client)
+			log_section(sink);
 	}
+	buf_clear(&sink->text);
 }
 
 void
