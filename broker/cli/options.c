@@ -324,6 +324,7 @@ check_words(const struct line *line, const struct verb *verb)
 	if (line->word_count < verb->least || line->word_count > verb->most) {
 		talk_error(
 		    NULL, "usage: streamhold %s %s", verb->name, verb->arguments);
+		talk_next("streamhold %s --help", verb->name);
 		return CLI_USAGE;
 	}
 	for (i = 0; i < line->given_count; i++) {
@@ -331,7 +332,7 @@ check_words(const struct line *line, const struct verb *verb)
 			continue;
 		talk_error(NULL, "`streamhold %s` has no option --%s", verb->name,
 		    line->given[i]->name);
-		talk("  -> streamhold %s --help", verb->name);
+		talk_next("streamhold %s --help", verb->name);
 		return CLI_USAGE;
 	}
 	return CLI_OK;

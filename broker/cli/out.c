@@ -160,14 +160,24 @@ add_string(struct buf *out, const char *text)
 }
 
 static void
-add_name(struct out_json *json, const char *name)
+add_break(struct out_json *json)
 {
 	unsigned i;
 
-	buf_add_text(&json->text, json->empty ? "\n" : ",\n");
-	json->empty = false;
+	if (json->line)
+		return;
+	buf_add_text(&json->text, "\n");
 	for (i = 0; i < json->depth; i++)
 		buf_add_text(&json->text, "  ");
+}
+
+static void
+add_name(struct out_json *json, const char *name)
+{
+	if (!json->empty)
+		buf_add_text(&json->text, ",");
+	json->empty = false;
+	add_break(json);
 	if (!name)
 		return;
 	add_string(&json->text, name);
@@ -183,9 +193,19 @@ out_json_start(struct out_json *json)
 }
 
 void
+out_json_start_line(struct out_json *json)
+{
+	*json = (struct out_json){
+		.text = BUF_EMPTY, .depth = 1, .empty = true, .line = true
+	};
+	buf_add_text(&json->text, "{");
+	out_json_number(json, "format_version", OUT_FORMAT_VERSION);
+}
+
+void
 out_json_finish(struct out_json *json)
 {
-	buf_add_text(&json->text, "\n}\n");
+	buf_add_text(&json->text, json->line ? "}\n" : "\n}\n");
 	(void)fwrite(buf_bytes(&json->text), 1, buf_length(&json->text), stdout);
 	buf_clear(&json->text);
 }
@@ -202,13 +222,9 @@ out_json_open(struct out_json *json, const char *name, char bracket)
 void
 out_json_close(struct out_json *json, char bracket)
 {
-	unsigned i;
-
 	json->depth--;
 	if (!json->empty)
-		buf_add_text(&json->text, "\n");
-	for (i = 0; i < json->depth && !json->empty; i++)
-		buf_add_text(&json->text, "  ");
+		add_break(json);
 	buf_add(&json->text, &bracket, 1);
 	json->empty = false;
 }

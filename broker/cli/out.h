@@ -43,16 +43,19 @@ void out_table_print(struct out_table *table);
 
 /* ---- JSON ---- */
 
-/* Writes one JSON document, two blanks for each level. */
+/* Writes one JSON document, two blanks for each level, or all on one line. */
 struct out_json {
 	struct buf text;
 	unsigned depth;
 	bool empty; /* nothing was written at this level */
+	bool line;
 };
 
 /* Begins with { "format_version": ... and ends with } and a line end, printed on
- * standard output. */
+ * standard output. out_json_start_line is for answers of several documents, one a line.
+ */
 void out_json_start(struct out_json *json);
+void out_json_start_line(struct out_json *json);
 void out_json_finish(struct out_json *json);
 
 /* Members of an object; `name` is NULL in a list. An absent text (NULL) is null. */

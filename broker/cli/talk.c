@@ -55,6 +55,16 @@ talk(const char *format, ...)
 }
 
 void
+talk_next(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say("  -> ", format, arguments);
+	va_end(arguments);
+}
+
+void
 talk_error(const char *next, const char *format, ...)
 {
 	va_list arguments;
@@ -63,7 +73,7 @@ talk_error(const char *next, const char *format, ...)
 	say("streamhold: ", format, arguments);
 	va_end(arguments);
 	if (next)
-		(void)fprintf(stderr, "  -> %s\n", next);
+		talk_next("%s", next);
 }
 
 const char *

@@ -11,8 +11,11 @@
  * when standard output is no terminal. */
 void talk_open(struct cli *cli);
 
-/* A line on standard error. */
+/* A line on standard error; what a format produces is escaped, line ends too. */
 __attribute__((format(printf, 1, 2))) void talk(const char *format, ...);
+
+/* The command to type next, as a line on standard error. */
+__attribute__((format(printf, 1, 2))) void talk_next(const char *format, ...);
 
 /* "streamhold: <sentence>" on standard error, then the command to type next unless it
  * is NULL. Control characters in the sentence are escaped. */

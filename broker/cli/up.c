@@ -310,6 +310,7 @@ stop(struct up *up, int status)
 	up->stage = UP_STOPPING_FRONTS;
 	up->deadline =
 	    time_boot_ms() + up->config.server.shutdown_timeout_ms + UP_STOP_GRACE_MS;
+	up_listen_remove(up, UP_HTTP);
 	signal_stage(up, SIGTERM);
 	advance(up);
 }
@@ -360,6 +361,14 @@ restart_later(struct up_child *child, const char *how, long pid)
 		child->backoff_ms = UP_BACKOFF_MOST_MS;
 }
 
+/* TERM ends a child that has not come to handle it yet. */
+static bool
+is_ordinary_end(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) == EXIT_STOPPED
+				 : WTERMSIG(status) == SIGTERM;
+}
+
 static void
 on_child_end(struct up *up, struct up_child *child, long pid, int status)
 {
@@ -367,7 +376,7 @@ on_child_end(struct up *up, struct up_child *child, long pid, int status)
 
 	describe_end(status, how);
 	if (up->stage != UP_RUNNING) {
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_STOPPED)
+		if (!is_ordinary_end(status))
 			log_warning("up", "%s (process %ld) %s while stopping",
 			    child->name, pid, how);
 		else
@@ -478,13 +487,14 @@ read_notify(struct up *up)
 	}
 }
 
+/* Only to those that are ready, as before that these signals are deadly. */
 static void
 pass_on(const struct up *up, int number)
 {
 	int role;
 
 	for (role = 0; role < UP_ROLE_MAX; role++)
-		if (up->children[role].pid > 0)
+		if (up->children[role].pid > 0 && up->children[role].ready)
 			(void)kill(up->children[role].pid, number);
 }
 
@@ -679,7 +689,7 @@ clear(struct up *up)
 {
 	int role;
 
-	up_listen_remove(up);
+	up_listen_remove(up, NULL);
 	for (role = 0; role < UP_ROLE_MAX; role++)
 		if (up->children[role].path)
 			up_child_clear(&up->children[role]);

@@ -30,6 +30,11 @@
 /* How long a leftover broker of an `up` that was killed is waited for. */
 #define UP_LEFTOVER_MS 3000
 
+/* Names under which listeners are handed over. */
+#define UP_HTTP "http"
+#define UP_LINK "link"
+#define UP_ADMIN "admin"
+
 /* Descriptors handed to one child. */
 #define UP_FDS_MAX 6
 
@@ -112,8 +117,9 @@ int up_user_become(const struct up_user *user, bool groups);
  * children's rows. 0, or the exit status after having logged why not. */
 int up_listen_all(struct up *up);
 
-/* Removes the pathname sockets. */
-void up_listen_remove(const struct up *up);
+/* Closes the listeners of a name, or of all names (NULL), and removes their pathname
+ * sockets. When ours are closed, a front that stops listening really refuses. */
+void up_listen_remove(struct up *up, const char *name);
 
 /* Says where everything listens, in one line. */
 void up_listen_announce(const struct up *up);

@@ -143,7 +143,7 @@ listen_admin(struct up *up)
 		(void)usleep(LEFTOVER_POLL_US);
 	if (fd < 0)
 		return log_unix(path, fd);
-	give(&up->children[UP_BROKER], fd, "admin");
+	give(&up->children[UP_BROKER], fd, UP_ADMIN);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ listen_link(struct up *up, enum up_role role, const char *path)
 
 	if (fd < 0)
 		return log_unix(path, fd);
-	give(&up->children[role], fd, "link");
+	give(&up->children[role], fd, UP_LINK);
 	return 0;
 }
 
@@ -202,8 +202,8 @@ listen_tcp(struct up_child *child, const char *section, const char *host, uint32
 		    "only; "
 		    "continuing",
 		    child->name);
-	give(child, fds[0], "http");
-	give(child, fds[1], "http");
+	give(child, fds[0], UP_HTTP);
+	give(child, fds[1], UP_HTTP);
 	return 0;
 }
 
@@ -235,7 +235,7 @@ listen_api_socket(struct up *up)
 	}
 	if (fd < 0)
 		return log_unix(path, fd);
-	give(&up->children[UP_API], fd, "http");
+	give(&up->children[UP_API], fd, UP_HTTP);
 	return 0;
 }
 
@@ -267,7 +267,7 @@ up_listen_all(struct up *up)
 
 /* Removes what was opened here, and nothing that a refused start has merely met. */
 void
-up_listen_remove(const struct up *up)
+up_listen_remove(struct up *up, const char *name)
 {
 	size_t role;
 	size_t i;
@@ -276,12 +276,16 @@ up_listen_remove(const struct up *up)
 		for (i = 0; i < up->children[role].fd_count; i++) {
 			struct sockaddr_un address = { .sun_family = AF_UNSPEC };
 			socklen_t size = sizeof(address) - 1;
-			int fd = up->children[role].fds[i].fd;
+			int *fd = &up->children[role].fds[i].fd;
 
-			if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+			if (*fd < 0 ||
+			    (name && strcmp(up->children[role].fds[i].name, name) != 0))
+				continue;
+			if (getsockname(*fd, (struct sockaddr *)&address, &size) == 0 &&
 			    address.sun_family == AF_UNIX && address.sun_path[0] == '/')
 				(void)unlink(address.sun_path);
-			(void)close(fd);
+			(void)close(*fd);
+			*fd = -1;
 		}
 	}
 }

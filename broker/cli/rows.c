@@ -1,0 +1,139 @@
+/*
+ * Lists of rows, used by the verbs that show them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/cli/rows.h"
+#include "broker/cli/words.h"
+#include "common/alloc.h"
+#include "common/time.h"
+
+static void
+on_row(void *arg, struct proto_msg *row)
+{
+	struct rows *rows = arg;
+
+	if (rows->count == ROWS_MAX)
+		return;
+	if ((rows->count & (rows->count - 1)) == 0)
+		rows->items = xrealloc(rows->items,
+		    (rows->count ? rows->count * 2 : 1) * sizeof(*rows->items));
+	rows->items[rows->count++] = proto_move(row);
+}
+
+int
+rows_ask(struct client *client, const struct proto_msg *msg, struct rows *ret_rows,
+    uint64_t *ret_next)
+{
+	const struct client_question question = { .msg = msg,
+		.deadline_ms = CLIENT_ANSWER_MS,
+		.on_row = on_row,
+		.arg = ret_rows };
+	struct proto_msg end = { .type = MSG_none };
+	int status;
+
+	*ret_rows = (struct rows){ .items = NULL };
+	status = client_ask(client, &question, &end);
+	if (status == CLI_OK && ret_next)
+		*ret_next = end.list_end.next;
+	proto_clear(&end);
+	return status;
+}
+
+void
+rows_clear(struct rows *rows)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++)
+		proto_clear(&rows->items[i]);
+	free(rows->items);
+	*rows = (struct rows){ .items = NULL };
+}
+
+const char *
+rows_report(const struct rows *rows, const char *section, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		const struct proto_report *row = &rows->items[i].report;
+
+		if (rows->items[i].type == MSG_report &&
+		    strcmp(row->section, section) == 0 && strcmp(row->name, name) == 0)
+			return row->value;
+	}
+	return NULL;
+}
+
+/* ---- Accounts ---- */
+
+bool
+rows_account_needs_login(const struct proto_account *account)
+{
+	if (strcmp(account->status, "valid") == 0)
+		return false;
+	return strcmp(account->status, "expired") != 0 || !account->refreshable;
+}
+
+/* The keys of GET /oauth/status, and more. */
+void
+rows_account_json(struct out_json *json, const struct proto_account *account)
+{
+	out_json_open(json, NULL, '{');
+	out_json_text(json, "platform", account->platform);
+	out_json_text(json, "username", account->username);
+	out_json_text(json, "status", account->status);
+	out_json_flag(json, "needs_login", rows_account_needs_login(account));
+	out_json_time(json, "expires_at", account->expires_at);
+	out_json_time(json, "refresh_at", account->refresh_at);
+	out_json_flag(json, "refreshable", account->refreshable);
+	out_json_words(json, "scope", account->scopes);
+	out_json_words(json, "missing_scope", account->missing_scopes);
+	out_json_text(json, "identity", account->identity);
+	out_json_text(json, "user_id", account->user_id);
+	out_json_text(json, "display_name", account->display_name);
+	out_json_text(json, "reason", account->reason);
+	out_json_time(json, "since", account->since);
+	out_json_close(json, '}');
+}
+
+void
+rows_account_table(struct out_table *table)
+{
+	static const char *const headings[] = { "PLATFORM", "NAME", "STATUS", "EXPIRES",
+		"IDENTITY", "NOTE", NULL };
+
+	out_table_init(table, headings);
+}
+
+static char *
+note(const struct proto_account *account)
+{
+	if (account->reason && rows_account_needs_login(account))
+		return xasprintf("%s -> streamhold login %s %s", account->reason,
+		    account->platform, account->username);
+	if (rows_account_needs_login(account))
+		return xasprintf(
+		    "-> streamhold login %s %s", account->platform, account->username);
+	if (*account->missing_scopes)
+		return xasprintf("not granted: %s", account->missing_scopes);
+	return xstrdup("");
+}
+
+void
+rows_account_add(struct out_table *table, const struct proto_account *account)
+{
+	char *remark = note(account);
+	char expires[WORDS_SIZE];
+
+	words_when(account->expires_at, (uint64_t)time_now_ms(), expires);
+	out_table_add(table, account->platform);
+	out_table_add(table, account->username);
+	out_table_add(table, account->status);
+	out_table_add(table, expires);
+	out_table_add(table, account->identity);
+	out_table_add(table, remark);
+	free(remark);
+}

@@ -1,0 +1,39 @@
+/*
+ * Rows of a list, kept until all are there, and how an account is shown.
+ */
+#ifndef BROKER_CLI_ROWS_H
+#define BROKER_CLI_ROWS_H
+
+#include "broker/cli/client.h"
+#include "broker/cli/out.h"
+
+/* More rows than this are not kept. */
+#define ROWS_MAX 100000
+
+struct rows {
+	struct proto_msg *items;
+	size_t count;
+};
+
+/* Asks for a list and keeps its rows, also those that came before a failure. The caller
+ * calls rows_clear. Exit statuses as client_ask; *ret_next is the cursor of list_end
+ * and may be NULL. */
+int rows_ask(struct client *client, const struct proto_msg *msg, struct rows *ret_rows,
+    uint64_t *ret_next);
+
+void rows_clear(struct rows *rows);
+
+/* The value of a report row, NULL when there is none. Borrowed. */
+const char *rows_report(const struct rows *rows, const char *section, const char *name);
+
+/* An account as a JSON object, and as a row of a table that was started with
+ * rows_account_table. */
+void rows_account_json(struct out_json *json, const struct proto_account *account);
+void rows_account_table(struct out_table *table);
+void rows_account_add(struct out_table *table, const struct proto_account *account);
+
+/* Whether a person must log in again: the login was lost, or has expired and cannot be
+ * refreshed. */
+bool rows_account_needs_login(const struct proto_account *account);
+
+#endif

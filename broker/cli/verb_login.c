@@ -1,0 +1,260 @@
+/*
+ * `streamhold login PLATFORM NAME`: prints the address for the browser, waits until the
+ * login ends there, and says what was granted.
+ *
+ *   begin    login_start; the address goes to standard output, all else is talk
+ *   wait     login_wait, with a countdown on a terminal; asked again when the broker
+ *            was restarted meanwhile
+ *   tell     who logged in, which scopes were granted and which are missing
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/cli/client.h"
+#include "broker/cli/out.h"
+#include "broker/cli/talk.h"
+#include "broker/cli/words.h"
+#include "common/text.h"
+#include "common/time.h"
+
+#define WAIT_DEFAULT_MS (10 * 60 * 1000)
+
+/* How long a broker that went away during the wait may take to come back. */
+#define RETURN_MS 10000
+#define RETURN_POLL_NS (250 * 1000 * 1000)
+
+struct login {
+	struct cli *cli;
+	struct client *client;
+	struct proto_msg started;
+	int64_t until; /* boot-time ms */
+	bool countdown;
+};
+
+/* ---- begin ---- */
+
+static int
+check(const struct cli *cli, uint64_t *ret_wait_ms)
+{
+	const char *name = cli->words[1];
+
+	*ret_wait_ms = WAIT_DEFAULT_MS;
+	if (!words_platform(cli->words[0]))
+		return CLI_USAGE;
+	if (!text_is_username(name, strlen(name))) {
+		talk_error("streamhold login PLATFORM NAME",
+		    "'%s' is no user name: 1 to %d bytes of UTF-8 without control "
+		    "characters and '/'",
+		    name, TEXT_USERNAME_MAX);
+		return CLI_USAGE;
+	}
+	if (cli->timeout && !words_duration(cli->timeout, ret_wait_ms)) {
+		talk_error("streamhold help login",
+		    "--timeout must be a time like 90s, 10m or 1h, not '%s'",
+		    cli->timeout);
+		return CLI_USAGE;
+	}
+	return CLI_OK;
+}
+
+static void
+print_address(const struct login *login)
+{
+	const struct proto_login_started *started = &login->started.login_started;
+	struct out_json json;
+
+	if (login->cli->json) {
+		out_json_start_line(&json);
+		out_json_text(&json, "step", "started");
+		out_json_text(&json, "auth_url", started->auth_url);
+		out_json_time(&json, "expires_at", started->expires_at);
+		out_json_finish(&json);
+	} else {
+		talk("Open this address in a browser on this machine, as %s:",
+		    login->cli->words[1]);
+		(void)printf("%s\n", started->auth_url);
+	}
+	(void)fflush(stdout);
+}
+
+static int
+begin(struct login *login)
+{
+	const struct cli *cli = login->cli;
+	const struct proto_msg msg = { .type = MSG_login_start,
+		.login_start = { .platform = cli->words[0],
+		    .username = cli->words[1],
+		    .adopt = cli->adopt } };
+	const struct client_question question = { .msg = &msg,
+		.deadline_ms = CLIENT_ANSWER_MS,
+		.platform = cli->words[0],
+		.username = cli->words[1] };
+	int status = client_ask(login->client, &question, &login->started);
+
+	if (status == CLI_OK)
+		print_address(login);
+	return status;
+}
+
+/* ---- wait ---- */
+
+static int64_t
+left_ms(const struct login *login)
+{
+	int64_t left = login->until - time_boot_ms();
+
+	return left > 0 ? left : 0;
+}
+
+static void
+on_tick(void *arg)
+{
+	const struct login *login = arg;
+	long long seconds = left_ms(login) / 1000;
+
+	if (login->countdown)
+		(void)fprintf(stderr,
+		    "\rwaiting for the browser, %lld:%02lld left (Ctrl-C ends) ",
+		    seconds / 60, seconds % 60);
+}
+
+static void
+on_done(void *arg)
+{
+	const struct login *login = arg;
+
+	if (login->countdown)
+		(void)fprintf(stderr, "\r%60s\r", "");
+}
+
+/* Waits for a restarted broker; the pending login is stored there. */
+static int
+open_again(struct login *login)
+{
+	const struct timespec pause = { .tv_nsec = RETURN_POLL_NS };
+	int64_t until = time_boot_ms() + RETURN_MS;
+	int status = CLI_STOPPED;
+
+	client_close(login->client);
+	login->client = NULL;
+	talk("waiting for the broker to come back");
+	while (status == CLI_STOPPED && time_boot_ms() < until) {
+		(void)nanosleep(&pause, NULL);
+		status = client_try(login->cli, &login->client);
+	}
+	return status == CLI_STOPPED ? client_open(login->cli, &login->client) : status;
+}
+
+static int
+wait_once(struct login *login, struct proto_msg *ret_finished)
+{
+	const struct proto_msg msg = { .type = MSG_login_wait,
+		.login_wait = { .state = login->started.login_started.state } };
+	const struct client_question question = { .msg = &msg,
+		.deadline_ms = (unsigned)left_ms(login) + 1,
+		.on_tick = on_tick,
+		.on_done = on_done,
+		.arg = login,
+		.platform = login->cli->words[0],
+		.username = login->cli->words[1],
+		.late = "nobody finished the login in the browser in time",
+		.late_status = CLI_LOGIN };
+
+	on_tick(login);
+	return client_ask(login->client, &question, ret_finished);
+}
+
+static int
+wait_finished(struct login *login, struct proto_msg *ret_finished)
+{
+	int status = wait_once(login, ret_finished);
+
+	while (status == CLI_STOPPED && left_ms(login) > 0) {
+		status = open_again(login);
+		if (status == CLI_OK)
+			status = wait_once(login, ret_finished);
+		else
+			break;
+	}
+	if (status == CLI_INTERRUPTED) {
+		talk("Interrupted. The address stays good until it expires: what is "
+		     "finished in the browser counts.");
+		talk_next("streamhold accounts");
+	}
+	return status;
+}
+
+/* ---- tell ---- */
+
+static void
+print_finished_json(const struct proto_login_finished *finished)
+{
+	struct out_json json;
+
+	out_json_start_line(&json);
+	out_json_text(&json, "step", "finished");
+	out_json_text(&json, "platform", finished->platform);
+	out_json_text(&json, "username", finished->username);
+	out_json_text(&json, "identity", finished->identity);
+	out_json_words(&json, "scope", finished->scopes);
+	out_json_words(&json, "missing_scope", finished->missing_scopes);
+	out_json_text(&json, "warning", finished->warning);
+	out_json_finish(&json);
+}
+
+static void
+tell(const struct login *login, const struct proto_login_finished *finished)
+{
+	if (login->cli->json) {
+		print_finished_json(finished);
+		return;
+	}
+	talk("Logged in to %s as %s (%s); the tokens are stored.", finished->platform,
+	    finished->username, finished->identity);
+	talk("granted: %s", *finished->scopes ? finished->scopes : "-");
+	if (*finished->missing_scopes) {
+		talk("not granted: %s", finished->missing_scopes);
+		talk_next(
+		    "streamhold login %s %s", finished->platform, finished->username);
+	}
+	if (finished->warning)
+		talk("note: %s", finished->warning);
+	talk_next("streamhold status");
+}
+
+static int
+run(struct login *login, uint64_t wait_ms)
+{
+	struct proto_msg finished = { .type = MSG_none };
+	int status = client_open(login->cli, &login->client);
+
+	if (status == CLI_OK)
+		status = begin(login);
+	if (status != CLI_OK)
+		return status;
+	login->until = time_boot_ms() + (int64_t)wait_ms;
+	status = wait_finished(login, &finished);
+	if (status == CLI_OK)
+		tell(login, &finished.login_finished);
+	proto_clear(&finished);
+	return status;
+}
+
+int
+verb_login(struct cli *cli)
+{
+	struct login login = { .cli = cli,
+		.started = { .type = MSG_none },
+		.countdown = isatty(STDERR_FILENO) };
+	uint64_t wait_ms;
+	int status = check(cli, &wait_ms);
+
+	if (status != CLI_OK)
+		return status;
+	status = run(&login, wait_ms);
+	proto_clear(&login.started);
+	client_close(login.client);
+	return status;
+}
