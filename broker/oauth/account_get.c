@@ -1,0 +1,95 @@
+/*
+ * account_get and accounts_list: what is known of logins, from memory, at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/oauth/accounts.h"
+#include "broker/oauth/oauth.h"
+#include "broker/oauth/scopes.h"
+#include "broker/oauth/steps.h"
+#include "common/time.h"
+
+static uint64_t
+unsigned_ms(int64_t ms)
+{
+	return ms > 0 ? (uint64_t)ms : 0;
+}
+
+static const char *
+status_of(const struct store_account *row)
+{
+	if (strcmp(row->status, STORE_ACCOUNT_LOST) == 0)
+		return "reauth_required";
+	return row->expires_at > time_now_ms() ? "valid" : "expired";
+}
+
+/* Sends one account, as the answer to account_get or as a row. */
+static void
+answer(struct client *client, uint32_t rid, const struct account *account)
+{
+	const struct store_account *row = &account->row;
+	int64_t margin_ms =
+	    (int64_t)client->broker->config.oauth.refresh_margin_s * 1000;
+	char *missing = scopes_missing(row->scopes_asked, row->scopes);
+	const struct proto_msg message = {
+		.type = MSG_account,
+		.account = {
+			.platform = account->platform->name,
+			.username = row->username,
+			.status = status_of(row),
+			.expires_at = unsigned_ms(row->expires_at),
+			.refresh_at = unsigned_ms(row->expires_at - margin_ms),
+			.refreshable = row->refreshable,
+			.scopes = row->scopes,
+			.missing_scopes = missing,
+			.identity = row->identity,
+			.user_id = row->user_id,
+			.display_name = row->display_name,
+			.reason = row->reason,
+			.since = unsigned_ms(row->since),
+		},
+	};
+
+	client_answer(client, rid, &message);
+	free(missing);
+}
+
+void
+on_account_get(struct client *client, struct proto_msg *msg)
+{
+	const struct proto_account_get *asked = &msg->account_get;
+	const struct platform *platform =
+	    steps_platform(client, msg->rid, asked->platform);
+	const struct account *account;
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	if (!platform)
+		return;
+	account = accounts_find(client->broker->accounts, platform, asked->username);
+	if (account) {
+		answer(client, msg->rid, account);
+		return;
+	}
+	steps_no_token(platform, asked->username, sentence);
+	client_fail(client, msg->rid, ERR_no_token, sentence);
+}
+
+void
+on_accounts_list(struct client *client, struct proto_msg *msg)
+{
+	const char *name = msg->accounts_list.platform;
+	const struct platform *platform = NULL;
+	const struct proto_msg end = { .type = MSG_list_end };
+	struct account **accounts;
+	size_t count;
+	size_t i;
+
+	if (name && !(platform = steps_platform(client, msg->rid, name)))
+		return;
+	accounts = accounts_sorted(client->broker->accounts, platform, &count);
+	for (i = 0; i < count; i++)
+		answer(client, msg->rid, accounts[i]);
+	free(accounts);
+	client_answer(client, msg->rid, &end);
+}

@@ -1,0 +1,178 @@
+/*
+ * OAuth as a whole: what is loaded at start, the hourly purge, the counts for reports.
+ * Called by the broker's start and by report.c; owns broker->accounts.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "broker/oauth/accounts.h"
+#include "broker/oauth/oauth.h"
+#include "broker/outbound/wiped_memory.h"
+#include "broker/store/store_login.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/time.h"
+
+#define PURGE_INTERVAL_S 3600
+
+/* The job that reads everything. It fills tables of its own, which the loop takes over
+ * when it is done. */
+struct load_job {
+	struct store_job job;
+	struct accounts *accounts;
+	int64_t now;
+	int result;
+};
+
+struct purge_job {
+	struct store_job job;
+	int64_t now;
+};
+
+static int run_load(struct store_job *, struct db *);
+static void on_load(struct store_job *, int);
+static void on_purge_timer(evutil_socket_t, short, void *);
+static int run_purge(struct store_job *, struct db *);
+static void on_purge(struct store_job *, int);
+
+int
+oauth_start(struct broker *broker)
+{
+	const struct timeval hour = { .tv_sec = PURGE_INTERVAL_S };
+	struct load_job load = {
+		.job = { .run = run_load, .done = on_load },
+		.accounts = accounts_new(),
+		.now = time_now_ms(),
+	};
+
+	/* Replies with tokens are read with jansson. */
+	json_set_alloc_funcs(wiped_malloc, wiped_free);
+	store_run_now(broker->store, &load.job);
+	if (load.result < 0) {
+		accounts_free(load.accounts);
+		return load.result;
+	}
+	broker->accounts = load.accounts;
+	broker->accounts->purge_timer =
+	    event_new(broker->base, -1, EV_PERSIST, on_purge_timer, broker);
+	if (!broker->accounts->purge_timer)
+		fatal(EXIT_FAILURE, "oauth", "cannot make a timer: out of memory");
+	event_add(broker->accounts->purge_timer, &hour);
+	log_info("oauth", "%zu accounts and %zu pending logins are stored",
+	    broker->accounts->count, broker->accounts->logins.pending);
+	return 0;
+}
+
+void
+oauth_stop(struct broker *broker)
+{
+	if (!broker->accounts)
+		return;
+	event_free(broker->accounts->purge_timer);
+	accounts_free(broker->accounts);
+	broker->accounts = NULL;
+}
+
+static void
+load_credential(void *arg, struct store_credential *row)
+{
+	const struct platform *platform = platform_find(row->platform);
+
+	if (platform)
+		accounts_set_credential(arg, platform, row);
+}
+
+static void
+load_account(void *arg, struct store_account *row)
+{
+	struct accounts *accounts = arg;
+	const struct platform *platform = platform_find(row->platform);
+
+	if (row->generation > accounts->generation)
+		accounts->generation = row->generation;
+	if (platform)
+		accounts_put(accounts, platform, row);
+}
+
+static void
+load_login(void *arg, struct store_login *row)
+{
+	struct accounts *accounts = arg;
+	const struct platform *platform = platform_find(row->platform);
+
+	if (platform)
+		logins_add(
+		    &accounts->logins, row->state_hash, platform, row->expires_at);
+}
+
+static int
+run_load(struct store_job *job, struct db *db)
+{
+	struct load_job *load = (struct load_job *)job;
+	int result = store_login_purge(db, load->now);
+
+	if (result == 0)
+		result = store_credential_load(db, load_credential, load->accounts);
+	if (result == 0)
+		result = store_account_load(db, load_account, load->accounts);
+	if (result == 0)
+		result = store_login_load(db, load_login, load->accounts);
+	return result;
+}
+
+static void
+on_load(struct store_job *job, int result)
+{
+	((struct load_job *)job)->result = result;
+}
+
+static void
+on_purge_timer(evutil_socket_t fd, short events, void *arg)
+{
+	struct broker *broker = arg;
+	struct purge_job *purge = xcalloc(1, sizeof(*purge));
+
+	(void)fd;
+	(void)events;
+	purge->now = time_now_ms();
+	purge->job = (struct store_job){ .run = run_purge, .done = on_purge };
+	logins_purge(&broker->accounts->logins, purge->now);
+	store_submit(broker->store, &purge->job);
+}
+
+static int
+run_purge(struct store_job *job, struct db *db)
+{
+	return store_login_purge(db, ((struct purge_job *)job)->now);
+}
+
+static void
+on_purge(struct store_job *job, int result)
+{
+	if (result < 0)
+		log_warning("oauth",
+		    "expired logins could not be removed (%s); continuing",
+		    strerror(-result));
+	free(job);
+}
+
+size_t
+oauth_account_count(const struct broker *broker)
+{
+	return broker->accounts->count;
+}
+
+size_t
+oauth_account_lost_count(const struct broker *broker)
+{
+	return broker->accounts->lost_count;
+}
+
+size_t
+oauth_login_count(const struct broker *broker)
+{
+	return broker->accounts->logins.pending;
+}
