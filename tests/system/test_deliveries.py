@@ -1,0 +1,358 @@
+"""Kick deliveries through both real processes: what is accepted, refused, stored and shown."""
+import base64
+import concurrent.futures
+import http.client
+import json
+import socket
+import sqlite3
+import time
+
+import pytest
+
+from tests.fake import delivery as making
+from tests.fake import events as kinds
+from tests.fake.keys import Signer, ulid
+from tests.fake.sender import exchange, send
+
+SIGNER = Signer()
+
+
+@pytest.fixture
+def daemon(streamhold, folder):
+    key = folder / "kick.pem"
+    key.write_text(SIGNER.public_pem)
+    return streamhold({"platforms": {"kick": {"public_key_file": str(key)}}})
+
+
+def url(daemon, path="/webhooks/kick"):
+    return f"http://127.0.0.1:{daemon.webhook_port}{path}"
+
+
+def deliver(daemon, kind="chat.message.sent", mode="valid", send_options=None, **options):
+    one = making.build(kind, SIGNER, mode, **options)
+    return one, send(url(daemon), one, **(send_options or {}))
+
+
+# -- accepted -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", kinds.TYPES)
+def test_each_type_is_stored_as_sent(daemon, kind):
+    before = time.time()
+    one, reply = deliver(daemon, kind)
+    assert reply.status == 200 and json.loads(reply.body) == {"status": "stored"}
+    page = daemon.get("/events").json()
+    assert page["next_after"] == 1
+    event, = page["events"]
+    assert event["seq"] == 1 and event["id"] == one.message_id
+    assert event["platform"] == "kick" and event["type"] == kind and event["version"] == 1
+    assert event["flags"] == []
+    assert event["payload"] == json.loads(one.body)
+    owner = json.loads(one.body)["broadcaster"]
+    assert event["broadcaster"] == {"id": str(owner["user_id"]), "name": owner["username"]}
+    assert event["occurred_at"].endswith("Z") and event["received_at"].endswith("Z")
+    assert abs(time.time() - before) < 20
+
+
+def test_payload_is_the_original_text(daemon):
+    odd = (b'{ "broadcaster" : {"user_id":1.0e2,"username":"\\u00e9\\/"} ,\t"n":12345678901234567890'
+           b',"dup":1,"dup":2}')
+    one, reply = deliver(daemon, body=odd)
+    assert reply.status == 200
+    assert b'"payload":' + odd + b"}" in daemon.get("/events").body
+    assert b'"payload":' + odd + b"}" in daemon.get("/events/1").body
+
+
+@pytest.mark.parametrize("options", [
+    {"chunked": True}, {"lower": True}, {"chunked": True, "lower": True}])
+def test_forms_of_requests(daemon, options):
+    _, reply = deliver(daemon, send_options=options)
+    assert reply.status == 200
+    assert len(daemon.events()) == 1
+
+
+def test_duplicates_are_answered_and_stored_once(daemon):
+    one, reply = deliver(daemon)
+    assert reply.status == 200
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda _: send(url(daemon), one), range(64)))
+    assert {reply.status for reply in replies} == {200}
+    assert {reply.body for reply in replies} == {b'{"status":"duplicate"}'}
+    daemon.stop()
+    daemon.start()
+    assert json.loads(send(url(daemon), one).body) == {"status": "duplicate"}
+    assert len(daemon.events()) == 1
+
+
+@pytest.mark.parametrize("mode, verdict, flags", [
+    ("unknown_type", "unknown", ["unknown"]), ("version2", "unknown", ["unknown"]),
+    ("unverified_null", "stored", []), ("no_identity", "stored", []),
+])
+def test_signed_but_unusual(daemon, mode, verdict, flags):
+    _, reply = deliver(daemon, mode=mode)
+    assert (reply.status, json.loads(reply.body)["status"]) == (200, verdict)
+    assert daemon.events()[0]["flags"] == flags
+
+
+@pytest.mark.parametrize("mode", ["invalid_utf8", "not_json", "deep_json", "empty_body"])
+def test_signed_but_not_json_is_kept_raw(daemon, mode):
+    one, reply = deliver(daemon, mode=mode)
+    assert reply.status == 200
+    event = daemon.events()[0]
+    assert "payload" not in event
+    assert base64.b64decode(event["payload_base64"]) == one.body
+    assert event["broadcaster"] is None or event["broadcaster"]["id"] is None
+
+
+def test_foreign_broadcasters_are_kept_but_not_handed_on(streamhold, folder):
+    key = folder / "kick.pem"
+    key.write_text(SIGNER.public_pem)
+    ours = kinds.event("chat.message.sent")["broadcaster"]
+    daemon = streamhold({
+        "platforms": {"kick": {"public_key_file": str(key)}},
+        "subscriptions": {"kick": [{"username": ours["username"].upper(),
+                                    "events": ["chat.message.sent"]}]}})
+    _, mine = deliver(daemon)
+    foreign, reply = deliver(daemon, mode="other_broadcaster")
+    assert json.loads(mine.body)["status"] == "stored"
+    assert (reply.status, json.loads(reply.body)["status"]) == (200, "foreign")
+    assert [one["seq"] for one in daemon.events()] == [1]
+    assert [one["flags"] for one in daemon.events(include="foreign")] == [[], ["foreign"]]
+    assert daemon.get(f"/events/{foreign.message_id}").json()["flags"] == ["foreign"]
+
+
+def test_sizes(daemon):
+    limit = 262144
+    for size, status in ((limit, 200), (limit + 1, 413)):
+        body = b'{"a":"' + b"x" * (size - 8) + b'"}'
+        assert len(body) == size
+        one, reply = deliver(daemon, body=body)
+        assert reply.status == status
+        one, reply = deliver(daemon, body=body, send_options={"chunked": True})
+        assert reply.status == status
+    assert [len(json.dumps(event["payload"], separators=(",", ":")))
+            for event in daemon.events()] == [limit, limit]
+    assert deliver(daemon, mode="big_body")[1].status == 413
+
+
+# -- refused --------------------------------------------------------------------------------
+
+REFUSED = ["flip_body", "flip_id", "flip_timestamp", "flip_signature", "body_only_signature",
+           "other_key", "old", "future"]
+FORMS = [f"{what}_{name}" for what in ("missing", "duplicate")
+         for name in ("id", "signature", "timestamp", "type", "version")]
+
+
+@pytest.mark.parametrize("mode", REFUSED + FORMS + ["duplicate_subscription", "drops_claim"])
+def test_refused_with_one_answer(daemon, mode):
+    _, reply = deliver(daemon, mode=mode)
+    assert reply.status == 401
+    assert json.loads(reply.body) == {"error": "Delivery refused"}
+    assert daemon.events() == []
+
+
+def test_a_missing_subscription_id_is_fine(daemon):
+    assert deliver(daemon, mode="missing_subscription")[1].status == 200
+
+
+def test_every_flipped_bit_is_refused(daemon):
+    """200 single-bit changes spread over body, id, timestamp and signature."""
+    genuine = making.build("channel.followed", SIGNER)
+    accepted = []
+    for number in range(200):
+        one = making.build("channel.followed", SIGNER, body=genuine.body)
+        headers = dict(one.headers)
+        part = number % 4
+        if part == 0:
+            body = bytearray(one.body)
+            body[number * 7 % len(body)] ^= 1 << number % 8
+            one.body = bytes(body)
+        else:
+            name = (making.ID, making.TIMESTAMP, making.SIGNATURE)[part - 1]
+            value = headers[name]
+            at = number * 5 % len(value)
+            other = "A" if value[at] != "A" else "B"
+            headers[name] = value[:at] + other + value[at + 1:]
+            one.headers = list(headers.items())
+        reply = send(url(daemon), one)
+        if reply.status != 401:
+            accepted.append((number, reply.status))
+    assert accepted == []
+    assert daemon.events() == []
+
+
+def test_stale_is_accepted_within_tolerance_and_without_check(streamhold, folder):
+    key = folder / "kick.pem"
+    key.write_text(SIGNER.public_pem)
+    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}},
+                         "webhooks": {"timestamp_tolerance_s": 0}})
+    assert deliver(daemon, mode="old")[1].status == 200
+    hour_ago = kinds.stamp(-1 / 24)
+    assert deliver(daemon, timestamp=hour_ago)[1].status == 200
+
+
+@pytest.mark.parametrize("content_type, status", [
+    ("application/json", 200), ("application/json; charset=utf-8", 200),
+    ("Application/JSON", 200), ("text/plain", 415), ("", 415), ("application/jsonx", 415)])
+def test_content_types(daemon, content_type, status):
+    one = making.build("channel.followed", SIGNER)
+    one.headers = [(name, content_type if name == "Content-Type" else value)
+                   for name, value in one.headers]
+    assert send(url(daemon), one).status == status
+
+
+@pytest.mark.parametrize("method, path, status", [
+    ("GET", "/webhooks/kick", 405), ("PUT", "/webhooks/kick", 405), ("POST", "/", 404),
+    ("POST", "/webhooks/kick/", 404), ("GET", "/events", 404), ("GET", "/status", 404),
+    ("GET", "/oauth/status/kick/x", 404), ("POST", "/oauth/credentials/kick", 404),
+    ("GET", "/healthz", 404)])
+def test_the_public_listener_serves_one_path(daemon, method, path, status):
+    answer = daemon.call(method, path, "{}" if method != "GET" else None, port=daemon.webhook_port,
+                         headers={"Content-Type": "application/json"})
+    assert answer.status == status
+    if status == 405:
+        assert answer.headers["Allow"] == "POST"
+
+
+def test_api_listener_does_not_take_deliveries(daemon):
+    one = making.build("channel.followed", SIGNER)
+    reply = send(f"http://127.0.0.1:{daemon.api_port}/webhooks/kick", one)
+    assert reply.status == 404
+
+
+def test_any_single_host_is_taken(daemon):
+    one = making.build("channel.followed", SIGNER)
+    data = one.wire("/webhooks/kick", "hooks.example.com", close=True)
+    assert exchange("127.0.0.1", daemon.webhook_port, data).status == 200
+
+
+def test_refusals_are_counted(daemon):
+    for mode in ("missing_signature", "flip_body", "old"):
+        deliver(daemon, mode=mode)
+    time.sleep(1.5)
+    counts = json.loads(daemon.cli("inspect", "--json").stdout)
+    text = json.dumps(counts)
+    assert '"deliveries_refused_signature": 1' in text
+    assert '"deliveries_refused_stale": 1' in text
+    assert "webhook_refused" in text
+
+
+# -- paging ---------------------------------------------------------------------------------
+
+
+def test_pages_and_filters(daemon):
+    for number in range(7):
+        kind = "channel.followed" if number % 2 else "chat.message.sent"
+        assert deliver(daemon, kind)[1].status == 200
+    page = daemon.get("/events?limit=3").json()
+    assert [one["seq"] for one in page["events"]] == [1, 2, 3] and page["next_after"] == 3
+    page = daemon.get("/events?limit=3&after=6").json()
+    assert [one["seq"] for one in page["events"]] == [7] and page["next_after"] == 7
+    page = daemon.get("/events?after=7").json()
+    assert page == {"events": [], "next_after": 7}
+    page = daemon.get("/events?after=99999").json()
+    assert page == {"events": [], "next_after": 99999}
+    page = daemon.get("/events?type=channel.followed").json()
+    assert [one["seq"] for one in page["events"]] == [2, 4, 6]
+    assert len(daemon.get("/events?platform=kick").json()["events"]) == 7
+    assert daemon.get("/events?platform=twitch").json()["events"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "limit=-1", "after=-1",
+                                   "after=1.5", "after=", "limit=99999999999999999999",
+                                   "after=18446744073709551616", "platform=nope"])
+def test_bad_queries_are_named(daemon, query):
+    answer = daemon.get(f"/events?{query}")
+    assert answer.status == 400
+    assert query.split("=")[0] in answer.json()["error"]
+
+
+def test_single_events(daemon):
+    one, _ = deliver(daemon)
+    by_seq, by_id = daemon.get("/events/1"), daemon.get(f"/events/{one.message_id}")
+    assert by_seq.status == by_id.status == 200 and by_seq.json() == by_id.json()
+    for missing in ("0", "2", ulid(), "99999999999999999999999"):
+        answer = daemon.get(f"/events/{missing}")
+        assert answer.status == 404, missing
+        assert answer.json()["error"]
+
+
+def test_a_damaged_body_is_flagged(daemon):
+    deliver(daemon)
+    daemon.stop()
+    with sqlite3.connect(daemon.database) as database:
+        database.execute("UPDATE events SET body = ?", (b'{"forged":true}',))
+    daemon.start()
+    event = daemon.events()[0]
+    assert "damaged" in event["flags"] and "payload" not in event
+
+
+# -- the broker goes away -------------------------------------------------------------------
+
+
+def test_open_deliveries_survive_a_broker_restart(daemon):
+    """50 deliveries are open while the broker is gone: all are stored and answered 200."""
+    import os
+    import signal
+    ready = [making.build("chat.message.sent", SIGNER) for _ in range(50)]
+    os.kill(daemon.broker_pid(), signal.SIGKILL)
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda one: send(url(daemon), one), ready))
+    assert [reply.status for reply in replies] == [200] * 50
+    assert time.monotonic() - started < 3
+    assert {one["id"] for one in daemon.events()} == {one.message_id for one in ready}
+
+
+def test_broker_away_for_long_is_503_and_not_stored(daemon):
+    import os
+    import signal
+    one = making.build("chat.message.sent", SIGNER)
+    os.kill(daemon.broker_pid(), signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        reply = send(url(daemon), one)
+        took = time.monotonic() - started
+        assert reply.status == 503 and reply.header("Retry-After")
+        assert 2.2 < took < 3.5
+        for path in ("/healthz", "/status"):
+            began = time.monotonic()
+            assert daemon.get(path).status == 200
+            assert time.monotonic() - began < 1.5
+        assert daemon.get("/readyz").status == 503
+    finally:
+        os.kill(daemon.broker_pid(), signal.SIGCONT)
+
+
+def test_either_side_may_restart(daemon):
+    import os
+    import signal
+    for victims in (daemon.children()["broker"], daemon.children()["httpd"]):
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            one = making.build("chat.message.sent", SIGNER)
+            if send(url(daemon), one).status == 200:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("did not come back:\n" + daemon.text_log())
+    assert daemon.get("/readyz").status == 200
+
+
+def test_keep_alive_and_pipelining(daemon):
+    ready = [making.build("chat.message.sent", SIGNER) for _ in range(20)]
+    data = b"".join(one.wire("/webhooks/kick", "x") for one in ready)
+    with socket.create_connection(("127.0.0.1", daemon.webhook_port), 10) as sock:
+        sock.sendall(data)
+        file = sock.makefile("rb")
+        statuses = []
+        for _ in ready:
+            reply = http.client.HTTPResponse(sock)
+            reply.fp = file
+            reply.begin()
+            statuses.append(reply.status)
+            reply.read()
+    assert statuses == [200] * 20
+    assert [one["id"] for one in daemon.events()] == [one.message_id for one in ready]
