@@ -25,8 +25,9 @@ int64_t time_boot_us(void);
 void time_format(int64_t ms, char text[static TIME_TEXT_SIZE]);
 
 /* Reads RFC 3339 as platforms write it (facts/kick.md 0): 0 to 9 fraction digits, `Z`
- * or an offset, `T` or `t`; digits beyond milliseconds are cut off. A leap second
- * (:60) counts as the next second. 0 on success, -EINVAL otherwise. */
+ * or an offset, `T`, `t` or a space (RFC 3339 5.6 allows it); digits beyond
+ * milliseconds are cut off. A leap second (:60) counts as the next second. 0 on
+ * success, -EINVAL otherwise. */
 int time_parse(const char *text, size_t length, int64_t *ret_ms);
 
 #endif
