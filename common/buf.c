@@ -68,6 +68,8 @@ buf_reserve(struct buf *buf, size_t size)
 	if (buf->data && buf->capacity >= length + size &&
 	    buf->start >= buf->capacity / 2) {
 		memmove(buf->data, buf->data + buf->start, length);
+		/* The old place is not what its user wipes later. */
+		wipe(buf->data + length, buf->end - length);
 		buf->start = 0;
 		buf->end = length;
 		return buf->data + buf->end;
