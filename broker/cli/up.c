@@ -674,6 +674,7 @@ wait_and_work(struct up *up)
 
 		if (!fds[role].revents || up_lines_read(&child->lines, child->log_fd))
 			continue;
+		up_lines_flush(&child->lines);
 		(void)close(child->log_fd);
 		child->log_fd = -1;
 	}
