@@ -42,7 +42,6 @@ struct ingest_job {
 struct ingest {
 	struct broker *broker;
 	struct kick_key *key;
-	struct ours *ours;
 	struct ingest_stats stats;
 	LIST_HEAD(ingest_jobs, ingest_job) pending;
 };
@@ -220,7 +219,7 @@ on_delivery(struct client *client, struct proto_msg *msg)
 	    UINT32_MAX, &version);
 	kick_event_read(job->msg.delivery.type, (uint32_t)version,
 	    job->msg.delivery.body.data, job->msg.delivery.body.length, &job->view);
-	fill(job, now, sent, (uint32_t)version, ours_has(ingest->ours, &job->view));
+	fill(job, now, sent, (uint32_t)version, ours_has(ingest->broker, &job->view));
 	LIST_INSERT_HEAD(&ingest->pending, job, entry);
 	ingest->stats.pending++;
 	store_submit(ingest->broker->store, &job->job);
@@ -283,7 +282,6 @@ ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error)
 	ingest = xcalloc(1, sizeof(*ingest));
 	ingest->broker = broker;
 	ingest->key = key;
-	ingest->ours = ours_new(broker);
 	LIST_INIT(&ingest->pending);
 	*ret_ingest = ingest;
 	return 0;
@@ -295,7 +293,6 @@ ingest_free(struct ingest *ingest)
 	if (!ingest)
 		return;
 	kick_key_free(ingest->key);
-	ours_free(ingest->ours);
 	free(ingest);
 }
 

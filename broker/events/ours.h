@@ -8,15 +8,9 @@
 #include "broker/broker.h"
 #include "broker/events/kick_event.h"
 
-struct ours;
-
-struct ours *ours_new(const struct broker *broker);
-void ours_free(struct ours *ours); /* NULL is allowed */
-
 /* Whether the broadcaster is ours by user id, or by name or slug equal to an account or
  * a subscription without regard to ASCII case. While there is neither account nor
- * subscription everything is ours (design.md 5). Cheap however many accounts there
- * are. */
-bool ours_has(struct ours *ours, const struct kick_event *event);
+ * subscription everything is ours (design.md 5). */
+bool ours_has(const struct broker *broker, const struct kick_event *event);
 
 #endif
