@@ -208,8 +208,10 @@ guard_body(struct request *request, bool needed)
 	const struct http_request *parsed = request->parsed;
 	struct http_text value;
 
+	/* A body that comes with a GET is read past and means nothing. */
 	if (!needed &&
-	    (parsed->framing == HTTP_NO_BODY ||
+	    (parsed->method == HTTP_GET || parsed->method == HTTP_HEAD ||
+		parsed->framing == HTTP_NO_BODY ||
 		(parsed->framing == HTTP_LENGTH && parsed->content_length == 0)))
 		return true;
 	if (request_header(request, "content-type", &value) < 0 || !is_json(value))

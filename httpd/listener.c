@@ -159,6 +159,7 @@ describe(struct listeners *listeners, int fd, const union address *address)
 	char host[INET6_ADDRSTRLEN] = "";
 	char text[INET6_ADDRSTRLEN + sizeof(address->local.sun_path)];
 	uint16_t port = sock_local_port(fd);
+	size_t used;
 
 	if (address->any.sa_family == AF_INET) {
 		(void)inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
@@ -171,11 +172,9 @@ describe(struct listeners *listeners, int fd, const union address *address)
 	}
 	if (port)
 		listeners->port = port;
-	if (strlen(listeners->addresses) + strlen(text) + 2 > ADDRESSES_SIZE)
-		return;
-	if (*listeners->addresses)
-		(void)strcat(listeners->addresses, " ");
-	(void)strcat(listeners->addresses, text);
+	used = strlen(listeners->addresses);
+	(void)snprintf(listeners->addresses + used, ADDRESSES_SIZE - used, "%s%s",
+	    used ? " " : "", text);
 }
 
 static void

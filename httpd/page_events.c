@@ -198,8 +198,7 @@ read_filters(struct request *request, const struct url_query *query,
 			list->platform =
 			    config_platform_name((enum config_platform_index)i);
 	if (text && !list->platform) {
-		respond_error(request, ERR_invalid_platform,
-		    "Invalid platform. Must be one of: twitch, kick, youtube");
+		respond_invalid_platform(request);
 		return false;
 	}
 	text = request_parameter(query, "include", &value, &several);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/config.h"
 #include "common/time.h"
 #include "httpd/conn.h"
 #include "httpd/json_out.h"
@@ -183,6 +184,19 @@ respond_error(struct request *request, enum proto_error error, const char *text)
 	const struct proto_msg msg = proto_failed(error, text);
 
 	respond_failed(request, &msg.failed);
+}
+
+void
+respond_invalid_platform(struct request *request)
+{
+	char text[128] = "Invalid platform. Must be one of: ";
+	size_t used = strlen(text);
+	int i;
+
+	for (i = 0; i < CONFIG_PLATFORM_MAX && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+		    i ? ", " : "", config_platform_name((enum config_platform_index)i));
+	respond_error(request, ERR_invalid_platform, text);
 }
 
 void

@@ -36,6 +36,9 @@ void respond_json(struct request *request, const struct buf *body);
 /* {"error": text} with an error of errors.def and its status; 503 has a Retry-After. */
 void respond_error(struct request *request, enum proto_error error, const char *text);
 
+/* The published refusal of a platform's name that is none. */
+void respond_invalid_platform(struct request *request);
+
 /* A `failed` message of the broker. */
 void respond_failed(struct request *request, const struct proto_failed *failed);
 

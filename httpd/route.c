@@ -175,9 +175,7 @@ take_parameters(
 		if (strncmp(pattern, ":platform", 9) == 0) {
 			request->platform = platform_named(path->segments[i]);
 			if (!request->platform) {
-				respond_error(request, ERR_invalid_platform,
-				    "Invalid platform. Must be one of: twitch, kick, "
-				    "youtube");
+				respond_invalid_platform(request);
 				return false;
 			}
 		} else if (*pattern == ':') {

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.lib.link import Channel
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("STREAMHOLD_BUILD", ROOT / "build"))
+BUILD = Path(os.environ.get("STREAMHOLD_BUILD", ROOT / "build" / "asan"))
 HIGH_FD = 100
 
 
