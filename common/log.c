@@ -142,7 +142,7 @@ compose(char *line, size_t size, enum log_level level, const char *subject,
 static void
 put(enum log_level level, const char *subject, const char *sentence)
 {
-	char line[LOG_LINE_MAX + 200];
+	char line[LOG_LINE_MAX];
 	size_t length = compose(line, sizeof(line), level, subject, sentence);
 	ssize_t ignored = write(STDERR_FILENO, line, length);
 
