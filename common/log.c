@@ -59,10 +59,11 @@ log_get_level(void)
 void
 log_toggle_debug(void)
 {
-	current_level =
-	    current_level == LOG_LEVEL_debug ? configured_level : LOG_LEVEL_debug;
-	if (current_level == configured_level && configured_level == LOG_LEVEL_debug)
-		current_level = LOG_LEVEL_info;
+	if (current_level != LOG_LEVEL_debug)
+		current_level = LOG_LEVEL_debug;
+	else
+		current_level = configured_level == LOG_LEVEL_debug ? LOG_LEVEL_info
+								    : configured_level;
 }
 
 const char *
