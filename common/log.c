@@ -24,11 +24,21 @@ static enum log_level current_level = LOG_LEVEL_info;
 static enum log_format current_format = LOG_FORMAT_text;
 static bool journal;
 
-/* How many lines the running second has seen, and how many were left out. */
+/* Subject and level, and what the running second has seen of them. Subjects are few
+ * and static; should there be more than fit, the rest share the last place. */
+#define RATE_KINDS_MAX 32
+
+struct rate_kind {
+	char subject[24];
+	enum log_level level;
+	unsigned count;
+	unsigned suppressed;
+};
+
 static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
 static time_t rate_second;
-static unsigned rate_count;
-static unsigned rate_suppressed;
+static struct rate_kind rate_kinds[RATE_KINDS_MAX];
+static size_t rate_kind_count;
 
 void
 log_open(const char *program)
@@ -150,51 +160,91 @@ put(enum log_level level, const char *subject, const char *sentence)
 	(void)ignored; /* There is no place left to report it. */
 }
 
-/* Counts a line against the rate of this second; false when it is to be left out. */
+static struct rate_kind *
+rate_kind_locked(enum log_level level, const char *subject)
+{
+	struct rate_kind *kind;
+	size_t i;
+
+	for (i = 0; i < rate_kind_count; i++)
+		if (rate_kinds[i].level == level &&
+		    strncmp(rate_kinds[i].subject, subject,
+			sizeof(rate_kinds[i].subject) - 1) == 0)
+			return &rate_kinds[i];
+	if (rate_kind_count == RATE_KINDS_MAX)
+		return &rate_kinds[RATE_KINDS_MAX - 1];
+	kind = &rate_kinds[rate_kind_count++];
+	(void)snprintf(kind->subject, sizeof(kind->subject), "%s", subject);
+	kind->level = level;
+	return kind;
+}
+
+/* Tells what the second before left out, and begins to count anew. */
+static void
+rate_begin_locked(time_t second)
+{
+	char sentence[80];
+	size_t i;
+
+	rate_second = second;
+	for (i = 0; i < rate_kind_count; i++) {
+		struct rate_kind *kind = &rate_kinds[i];
+
+		kind->count = 0;
+		if (!kind->suppressed)
+			continue;
+		(void)snprintf(sentence, sizeof(sentence),
+		    "%u lines of '%s' suppressed", kind->suppressed, kind->subject);
+		kind->suppressed = 0;
+		put(LOG_LEVEL_warning, "log", sentence);
+	}
+}
+
+/* Counts a line against its kind's rate; false when it is to be left out. */
 static bool
-rate_allows_locked(enum log_level level)
+rate_allows_locked(enum log_level level, const char *subject)
 {
 	time_t second = time(NULL);
-	char sentence[64];
+	struct rate_kind *kind;
 
-	if (level == LOG_LEVEL_error || current_level == LOG_LEVEL_debug)
+	if (second != rate_second)
+		rate_begin_locked(second);
+	if (level >= LOG_LEVEL_info && current_level == LOG_LEVEL_debug)
 		return true;
-	if (second != rate_second) {
-		rate_second = second;
-		rate_count = 0;
-		if (rate_suppressed) {
-			(void)snprintf(sentence, sizeof(sentence),
-			    "%u lines suppressed", rate_suppressed);
-			rate_suppressed = 0;
-			put(LOG_LEVEL_warning, "log", sentence);
-		}
+	kind = rate_kind_locked(level, subject);
+	if (kind->count < LOG_RATE) {
+		kind->count++;
+		return true;
 	}
-	if (rate_count++ < LOG_RATE)
-		return true;
-	rate_suppressed++;
+	kind->suppressed++;
 	return false;
 }
 
 static bool
-rate_allows(enum log_level level)
+rate_allows(enum log_level level, const char *subject)
 {
 	bool allowed;
 
 	(void)pthread_mutex_lock(&rate_lock);
-	allowed = rate_allows_locked(level);
+	allowed = rate_allows_locked(level, subject);
 	(void)pthread_mutex_unlock(&rate_lock);
 	return allowed;
 }
 
 __attribute__((format(printf, 3, 0))) static void
-vlog(enum log_level level, const char *subject, const char *format, va_list arguments)
+vput(enum log_level level, const char *subject, const char *format, va_list arguments)
 {
 	char sentence[LOG_LINE_MAX];
 
-	if (level > current_level || !rate_allows(level))
-		return;
 	(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
 	put(level, subject, sentence);
+}
+
+__attribute__((format(printf, 3, 0))) static void
+vlog(enum log_level level, const char *subject, const char *format, va_list arguments)
+{
+	if (level <= current_level && rate_allows(level, subject))
+		vput(level, subject, format, arguments);
 }
 
 void
@@ -243,7 +293,7 @@ fatal(int status, const char *subject, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	vlog(LOG_LEVEL_error, subject, format, arguments);
+	vput(LOG_LEVEL_error, subject, format, arguments);
 	va_end(arguments);
 	exit(status);
 }

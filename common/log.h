@@ -9,9 +9,9 @@
  * and text from outside is cut by log_quote.
  *
  * Levels: error = someone must act; warning = we carried on; info = life of the
- * service; debug = life of one request. Lines of one subject beyond LOG_RATE a
- * second are counted and reported as suppressed (info and debug excepted when debug
- * is on).
+ * service; debug = life of one request. Lines of one subject and level beyond LOG_RATE
+ * a second are left out, counted, and reported with the first line of a later second
+ * (info and debug excepted when debug is on).
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -51,7 +51,8 @@ log_debug(const char *subject, const char *format, ...);
 const char *log_quote(const char *text);
 const char *log_quote_n(const void *text, size_t length);
 
-/* Logs at level error and ends the process with the exit status of design.md 2. */
+/* Logs at level error, whatever the rate, and ends the process with the exit status of
+ * design.md 2. */
 __attribute__((format(printf, 3, 4), noreturn)) void
 fatal(int status, const char *subject, const char *format, ...);
 
