@@ -232,7 +232,7 @@ every_time_comes_back_and_agrees_with_the_c_library(void **state)
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < 300000; i++) {
+	for (i = 0; i < 100000; i++) {
 		int64_t ms = LEAST_MS + (int64_t)(next_random(&random) % span);
 		time_t seconds = (time_t)((ms - (ms % 1000 + 1000) % 1000) / 1000);
 		char expected[64];
@@ -254,16 +254,16 @@ every_time_comes_back_and_agrees_with_the_c_library(void **state)
 	}
 }
 
-/* The day after each day of ten thousand years is the next one. */
+/* Eleven and the days of four centuries have no common divisor: every date comes up. */
 static void
-every_day_follows_the_one_before(void **state)
+days_of_all_years_come_back(void **state)
 {
 	char text[TIME_TEXT_SIZE];
 	int64_t back;
 	int64_t ms;
 
 	(void)state;
-	for (ms = LEAST_MS; ms <= MOST_MS; ms += 86400000LL) {
+	for (ms = LEAST_MS; ms <= MOST_MS; ms += 11 * 86400000LL) {
 		time_format(ms, text);
 		if (time_parse(text, strlen(text), &back) != 0 || back != ms)
 			fail_msg("%lld gave '%s'", (long long)ms, text);
@@ -315,7 +315,7 @@ main(void)
 		cmocka_unit_test(a_cut_time_is_refused_everywhere),
 		cmocka_unit_test(times_are_written_in_utc_with_milliseconds),
 		cmocka_unit_test(every_time_comes_back_and_agrees_with_the_c_library),
-		cmocka_unit_test(every_day_follows_the_one_before),
+		cmocka_unit_test(days_of_all_years_come_back),
 		cmocka_unit_test(offsets_are_taken_off),
 		cmocka_unit_test(clocks_go_forward),
 	};
