@@ -79,7 +79,7 @@ def unpack(raw: bytes, at: int):
     return piece.decode(errors="surrogateescape") if is_text else piece, at + length
 
 
-def encode(name: str, rid: int, **fields) -> bytes:
+def encode(name: str, rid: int, /, **fields) -> bytes:
     number, row = MESSAGES[name]
     unknown = set(fields) - {field for field, _ in row}
     assert not unknown, unknown
@@ -133,7 +133,7 @@ class Channel:
         self.send("hello", 0, schema=self.hello.schema, program="fake-broker", version="0",
                   role=role, frame_max=frame_max)
 
-    def send(self, name, rid, **fields):
+    def send(self, name, rid, /, **fields):
         self.socket.sendall(encode(name, rid, **fields))
 
     def receive(self):
