@@ -7,6 +7,7 @@
 
 #include "broker/oauth/logins.h"
 #include "common/alloc.h"
+#include "common/text.h"
 #include "common/time.h"
 
 static void answer(struct login_entry *, struct login_wait *);
@@ -49,6 +50,21 @@ void
 logins_hash(const void *state, size_t length, uint8_t hash[CRYPTO_SHA256_SIZE])
 {
 	crypto_sha256(state, length, hash);
+}
+
+bool
+logins_is_full(const struct logins *logins)
+{
+	return logins->pending + logins->starting >= LOGINS_MAX;
+}
+
+char *
+login_verifier_name(const uint8_t *hash)
+{
+	char text[2 * CRYPTO_SHA256_SIZE + 1];
+
+	hex_encode(hash, CRYPTO_SHA256_SIZE, text);
+	return xasprintf("login/%s", text);
 }
 
 void

@@ -44,6 +44,7 @@ struct login_entry {
 struct logins {
 	TAILQ_HEAD(login_entries, login_entry) entries; /* oldest first */
 	size_t pending;
+	size_t starting; /* on their way into the database */
 	size_t ended;
 };
 
@@ -54,6 +55,13 @@ void logins_clear(struct logins *logins);
 
 /* SHA-256 of a state's text, under which it is stored. */
 void logins_hash(const void *state, size_t length, uint8_t hash[CRYPTO_SHA256_SIZE]);
+
+/* Name and generation of a login's verifier in the vault; the caller frees the name. */
+#define LOGIN_VERIFIER_GENERATION 1
+char *login_verifier_name(const uint8_t *hash);
+
+/* Whether no further login may be started. */
+bool logins_is_full(const struct logins *logins);
 
 /* Remembers a login that was started. */
 void logins_add(struct logins *logins, const uint8_t *hash,

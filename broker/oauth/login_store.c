@@ -1,0 +1,247 @@
+/*
+ * The end of login_finish:
+ *
+ *   seal    the tokens
+ *   store   account and sealed tokens in one transaction, over what was there before
+ *   answer  the browser, and everybody who waits for this login
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/oauth/accounts.h"
+#include "broker/oauth/login_finish.h"
+#include "broker/oauth/scopes.h"
+#include "broker/oauth/steps.h"
+#include "broker/store/store_secret.h"
+#include "broker/vault/vault.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/time.h"
+
+/* Clocks that differ by more are spoken of. */
+#define SKEW_NOTABLE_MS 60000
+#define WARNING_SIZE 1024
+
+struct keep_job {
+	struct steps_job steps;
+	const struct platform *platform;
+	struct store_account row;
+	char *secret_name;
+	struct buf sealed;
+	char *warning; /* "": none */
+	uint8_t state_hash[CRYPTO_SHA256_SIZE];
+};
+
+static void on_sealed(void *, int, const struct buf *);
+static void make_row(const struct login_finish *, struct store_account *);
+static int run(struct store_job *, struct db *);
+static void on_kept(struct store_job *, int);
+static void publish(struct keep_job *, struct login_finish *);
+static char *make_warning(const struct login_finish *);
+
+void
+login_store(struct login_finish *login)
+{
+	struct broker *broker = login->flow.broker;
+	/* Borrowed: tokens_pack copies. */
+	const struct tokens tokens = { .access = login->reply.access,
+		.refresh = login->reply.refresh };
+	struct secret packed = tokens_pack(&tokens);
+	char *name = accounts_token_name(login->platform, login->username);
+
+	flow_step(&login->flow, "seal");
+	login->generation = accounts_next_generation(broker->accounts);
+	steps_wait_vault(&login->flow,
+	    vault_seal(
+		broker->vault, name, login->generation, &packed, on_sealed, login));
+	secret_clear(&packed);
+	free(name);
+}
+
+static void
+on_sealed(void *arg, int result, const struct buf *sealed)
+{
+	struct login_finish *login = arg;
+	struct keep_job *job;
+
+	flow_resume(&login->flow);
+	if (result < 0) {
+		steps_fail_vault(&login->flow, result);
+		return;
+	}
+	flow_step(&login->flow, "store");
+	job = xcalloc(1, sizeof(*job));
+	job->platform = login->platform;
+	job->secret_name = accounts_token_name(login->platform, login->username);
+	job->warning = make_warning(login);
+	memcpy(job->state_hash, login->login.state_hash, sizeof(job->state_hash));
+	make_row(login, &job->row);
+	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
+	steps_submit(&login->flow, &job->steps, run, on_kept);
+}
+
+static char *
+copy_of(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+static void
+make_row(const struct login_finish *login, struct store_account *row)
+{
+	const struct token_reply *reply = &login->reply;
+
+	*row = (struct store_account){
+		.platform = xstrdup(login->platform->name),
+		.username_key = text_fold(login->username),
+		.username = xstrdup(login->username),
+		.user_id = copy_of(login->identity.user_id),
+		.login = copy_of(login->identity.login),
+		.display_name = copy_of(login->identity.display_name),
+		.identity = xstrdup(login->verified ? "verified" : "unverified"),
+		.scopes =
+		    xstrdup(reply->scopes_known ? reply->scopes : login->login.scopes),
+		.scopes_asked = xstrdup(login->login.scopes),
+		.obtained_at = login->asked_at,
+		.expires_at = login->expires_at,
+		.refreshable = reply->refresh.length > 0,
+		.generation = login->generation,
+		.status = xstrdup(STORE_ACCOUNT_OK),
+	};
+}
+
+static int
+run(struct store_job *store_job, struct db *db)
+{
+	struct keep_job *job = (struct keep_job *)store_job;
+	int result = store_account_put(db, &job->row);
+
+	if (result == 0)
+		result = store_secret_put(
+		    db, job->secret_name, job->row.generation, &job->sealed);
+	return result;
+}
+
+/* Durable: others may know. */
+static void
+on_kept(struct store_job *store_job, int result)
+{
+	struct keep_job *job = (struct keep_job *)store_job;
+	struct login_finish *login = (struct login_finish *)steps_done(&job->steps);
+
+	if (result == 0)
+		publish(job, login);
+	else if (login)
+		steps_fail_store(&login->flow, result);
+	store_account_clear(&job->row);
+	free(job->secret_name);
+	buf_clear(&job->sealed);
+	free(job->warning);
+	free(job);
+}
+
+/* `login` is NULL when its flow has ended meanwhile. */
+static void
+publish(struct keep_job *job, struct login_finish *login)
+{
+	struct broker *broker = job->steps.broker;
+	const struct account *before =
+	    accounts_find(broker->accounts, job->platform, job->row.username);
+	uint64_t generation_before = before ? before->row.generation : 0;
+	char *username = xstrdup(job->row.username);
+	char *scopes = xstrdup(job->row.scopes);
+	char *missing = scopes_missing(job->row.scopes_asked, job->row.scopes);
+	char identity[16];
+	const struct proto_login_finished finished = {
+		.platform = job->platform->name,
+		.username = username,
+		.identity = identity,
+		.scopes = scopes,
+		.missing_scopes = missing,
+		.warning = *job->warning ? job->warning : NULL,
+	};
+
+	snprintf(identity, sizeof(identity), "%s", job->row.identity);
+	accounts_put(broker->accounts, job->platform, &job->row);
+	if (generation_before)
+		vault_forget(broker->vault, job->secret_name, generation_before);
+	broker_count(broker, "login_finished", 1);
+	log_info("oauth", "'%s' logged in at %s (%s)%s%s", log_quote(username),
+	    job->platform->name, identity, *job->warning ? ": " : "",
+	    *job->warning ? log_quote(job->warning) : "");
+	logins_end(&broker->accounts->logins, job->state_hash, &finished);
+	if (login) {
+		login->told = true;
+		flow_answer(&login->flow,
+		    &(const struct proto_msg){
+			.type = MSG_login_finished,
+			.login_finished = finished,
+		    });
+	}
+	free(username);
+	free(scopes);
+	free(missing);
+}
+
+/* ---- What the person should know ---- */
+
+__attribute__((format(printf, 2, 3))) static void
+add_sentence(char *warning, const char *format, ...)
+{
+	size_t used = strlen(warning);
+	va_list values;
+
+	if (used > 0 && used + 1 < WARNING_SIZE)
+		warning[used++] = ' ';
+	va_start(values, format);
+	(void)vsnprintf(warning + used, WARNING_SIZE - used, format, values);
+	va_end(values);
+}
+
+static void
+add_identity(char *warning, const struct login_finish *login)
+{
+	char asked[FOREIGN_SIZE];
+	char own[FOREIGN_SIZE];
+
+	foreign_text(login->login.username, asked);
+	foreign_text(login->username, own);
+	if (!login->verified)
+		add_sentence(warning,
+		    "%s did not say whose account it is; it is kept as '%s'.",
+		    login->platform->title, asked);
+	else if (!text_equal_nocase(login->username, login->login.username))
+		add_sentence(warning,
+		    "The account that logged in is '%s', not '%s'; it is kept as "
+		    "'%s'.",
+		    own, asked, own);
+}
+
+static char *
+make_warning(const struct login_finish *login)
+{
+	const struct token_reply *reply = &login->reply;
+	int64_t skew_ms = login->skew_ms;
+	char warning[WARNING_SIZE] = "";
+
+	add_identity(warning, login);
+	if (!reply->refresh.length)
+		add_sentence(warning,
+		    "No refresh token came: a new login is needed when the access "
+		    "token expires.");
+	if (!reply->expires_known)
+		add_sentence(warning,
+		    "%s did not say in a usable form how long the token lives; %" PRId64
+		    " s are assumed.",
+		    login->platform->title, login->platform->assumed_life_s);
+	if (skew_ms > SKEW_NOTABLE_MS || skew_ms < -SKEW_NOTABLE_MS)
+		add_sentence(warning,
+		    "The clock of this computer and that of %s differ by %" PRId64
+		    " s.",
+		    login->platform->title, (skew_ms < 0 ? -skew_ms : skew_ms) / 1000);
+	return xstrdup(warning);
+}

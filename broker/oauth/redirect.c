@@ -1,0 +1,28 @@
+/*
+ * Redirect addresses. Called by credentials.c and login_start.c.
+ */
+#include <stdio.h>
+
+#include "broker/oauth/redirect.h"
+
+bool
+redirect_uri(const struct broker *broker, const struct platform *platform,
+    const char *state, char *uri)
+{
+	char base[BROKER_BASE_SIZE];
+	bool in_path = broker->config.oauth.state_in_path;
+	int length;
+
+	if (!broker_redirect_base(broker, base))
+		return false;
+	length = snprintf(uri, REDIRECT_SIZE, "%s/oauth/callback/%s%s%s", base,
+	    platform->name, in_path ? "/" : "", in_path ? state : "");
+	return length > 0 && length < REDIRECT_SIZE;
+}
+
+void
+redirect_shown(const struct broker *broker, const struct platform *platform, char *uri)
+{
+	if (!redirect_uri(broker, platform, ":state", uri))
+		snprintf(uri, REDIRECT_SIZE, "not known until the API listens");
+}
