@@ -124,6 +124,7 @@ int
 sock_listen_unix(const char *path, mode_t mode)
 {
 	struct sockaddr_un address;
+	struct stat info;
 	int result = unix_address(path, &address);
 	mode_t mask;
 
@@ -134,7 +135,9 @@ sock_listen_unix(const char *path, mode_t mode)
 		(void)close(result);
 		return -EADDRINUSE;
 	}
-	if (result == -ECONNREFUSED)
+	/* Files that are no sockets refuse connections as well. */
+	if (result == -ECONNREFUSED && lstat(path, &info) == 0 &&
+	    S_ISSOCK(info.st_mode))
 		(void)unlink(path);
 	mask = umask(0777 & ~mode);
 	result = listen_at((struct sockaddr *)&address, sizeof(address));

@@ -21,7 +21,7 @@ int sock_listen_tcp(const char *host, uint16_t port, int ret_fds[static 2],
     uint16_t *ret_port, bool *ret_no_ipv6);
 
 /* Binds and listens on a pathname socket of the given mode; a dead socket of that name
- * is replaced, a live one gives -EADDRINUSE. */
+ * is replaced, a live one and a file that is no socket give -EADDRINUSE. */
 int sock_listen_unix(const char *path, mode_t mode);
 
 /* Connects to a pathname socket. The descriptor is nonblocking and asks the kernel for
