@@ -3,7 +3,6 @@ import collections
 import os
 import random
 import signal
-import sqlite3
 import time
 
 from tests.fake import load
@@ -14,9 +13,8 @@ SIGNER = Signer()
 
 
 def stored_ids(daemon):
-    with sqlite3.connect(daemon.database) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return [row[0] for row in database.execute("SELECT message_id FROM events")]
+    assert daemon.sql("PRAGMA integrity_check") == [("ok",)]
+    return [row[0] for row in daemon.sql("SELECT message_id FROM events")]
 
 
 def run_with_kills(daemon, folder, victim, kills, rate, pause):

@@ -1,10 +1,12 @@
 """A running Streamhold in a folder of its own: configuration, start, ports, calls, stop."""
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -166,6 +168,13 @@ class Streamhold:
     @property
     def database(self):
         return self.folder / "state" / "streamhold.db"
+
+    def sql(self, statement, *values):
+        """Runs a statement on the database of a stopped daemon; gives its rows."""
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            rows = database.execute(statement, values).fetchall()
+            database.commit()
+            return rows
 
     # -- asking -----------------------------------------------------------------------
 

@@ -1,10 +1,8 @@
 """Kick deliveries through both real processes: what is accepted, refused, stored and shown."""
 import base64
 import concurrent.futures
-import http.client
 import json
 import socket
-import sqlite3
 import time
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from tests.fake import delivery as making
 from tests.fake import events as kinds
 from tests.fake.keys import Signer, ulid
-from tests.fake.sender import exchange, send
+from tests.fake.sender import exchange, read_reply, send
 
 SIGNER = Signer()
 
@@ -280,8 +278,7 @@ def test_single_events(daemon):
 def test_a_damaged_body_is_flagged(daemon):
     deliver(daemon)
     daemon.stop()
-    with sqlite3.connect(daemon.database) as database:
-        database.execute("UPDATE events SET body = ?", (b'{"forged":true}',))
+    daemon.sql("UPDATE events SET body = ?", b'{"forged":true}')
     daemon.start()
     event = daemon.events()[0]
     assert "damaged" in event["flags"] and "payload" not in event
@@ -347,12 +344,6 @@ def test_keep_alive_and_pipelining(daemon):
     with socket.create_connection(("127.0.0.1", daemon.webhook_port), 10) as sock:
         sock.sendall(data)
         file = sock.makefile("rb")
-        statuses = []
-        for _ in ready:
-            reply = http.client.HTTPResponse(sock)
-            reply.fp = file
-            reply.begin()
-            statuses.append(reply.status)
-            reply.read()
+        statuses = [read_reply(file).status for _ in ready]
     assert statuses == [200] * 20
     assert [one["id"] for one in daemon.events()] == [one.message_id for one in ready]

@@ -1,7 +1,6 @@
 """The published OAuth contract, for each platform, on the real programs: every status, text
 and field of design.md 3.1 with the rulings of section 9."""
 import re
-import sqlite3
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -366,8 +365,7 @@ def test_names_are_compared_without_case(daemon, platform):
 def age_tokens(daemon, change):
     """Changes the stored rows while the daemon is stopped."""
     daemon.stop()
-    with sqlite3.connect(daemon.database) as database:
-        database.execute(change)
+    daemon.sql(change)
     daemon.start()
 
 
@@ -409,9 +407,7 @@ def test_delete_revokes_and_erases(daemon, fakes, platform):
     again = daemon.delete(f"/oauth/{platform}/{USER}")
     assert (again.status, again.json()) == (404, no_token(platform))
     daemon.stop()
-    with sqlite3.connect(daemon.database) as database:
-        assert database.execute("SELECT count(*) FROM secrets WHERE name LIKE 'token/%'"
-                                ).fetchone() == (0,)
+    assert daemon.sql("SELECT count(*) FROM secrets WHERE name LIKE 'token/%'") == [(0,)]
 
 
 def test_delete_erases_when_the_platform_is_away(daemon, fakes, platform):
