@@ -250,10 +250,10 @@ refuse_verb(const struct line *line)
 	if (!near)
 		near = suggest_nearest(line->words[0], names, count);
 	if (near)
-		talk_error(xasprintf("streamhold %s", near),
-		    "there is no `%s`; did you mean `%s`?", typed, near);
+		talk_error(NULL, "there is no `%s`; did you mean `%s`?", typed, near);
 	else
-		talk_error("streamhold help", "there is no `%s`", typed);
+		talk_error(NULL, "there is no `%s`", typed);
+	talk_next("streamhold %s", near ? near : "help");
 	free(typed);
 	return CLI_USAGE;
 }

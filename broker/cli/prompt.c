@@ -2,6 +2,7 @@
  * Prompts. Bytes that may be a secret pass through one buffer that is wiped.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +35,17 @@ prompt_possible(void)
 /* Reads up to a line end (or the end of input, when `whole`). The length without it, -1
  * when interrupted or at the end, -2 when it does not fit. */
 static ssize_t
-read_answer(char *bytes, size_t size, bool whole)
+read_answer(char *bytes, size_t size, bool whole, const sigset_t *mask)
 {
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 	size_t length = 0;
 	ssize_t got;
 
 	while (length < size) {
-		got = read(STDIN_FILENO, bytes + length, size - length);
+		/* Signals come here and nowhere else, so none is slept through. */
+		if (ppoll(&in, 1, NULL, mask) < 0 && errno == EINTR && !caught)
+			continue;
+		got = caught ? -1 : read(STDIN_FILENO, bytes + length, size - length);
 		if (got < 0 && errno == EINTR && !caught)
 			continue;
 		if (got < 0 || (got == 0 && length == 0))
@@ -68,27 +73,34 @@ ask(const char *question, bool echo, char *bytes, size_t size)
 	struct sigaction before[sizeof(numbers) / sizeof(numbers[0])];
 	struct termios normal;
 	struct termios silent;
+	sigset_t blocked;
+	sigset_t mask;
 	bool changed = false;
 	ssize_t length;
 	size_t i;
 
 	caught = 0;
 	(void)fflush(stdout);
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	(void)sigemptyset(&blocked);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		(void)sigaddset(&blocked, numbers[i]);
 		(void)sigaction(numbers[i], &catch, &before[i]);
+	}
+	(void)sigprocmask(SIG_BLOCK, &blocked, &mask);
 	if (!echo && tcgetattr(STDIN_FILENO, &normal) == 0) {
 		silent = normal;
 		silent.c_lflag &= ~(tcflag_t)ECHO;
 		changed = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
 	}
 	(void)fputs(question, stderr);
-	length = !echo && !changed ? -1 : read_answer(bytes, size, false);
+	length = !echo && !changed ? -1 : read_answer(bytes, size, false, &mask);
 	if (changed) {
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &normal);
 		(void)fputc('\n', stderr);
 	}
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		(void)sigaction(numbers[i], &before[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return length;
 }
 
@@ -141,7 +153,7 @@ prompt_read_secret(size_t most, struct secret *ret_secret)
 	int status;
 
 	caught = 0;
-	length = read_answer(bytes, sizeof(bytes), true);
+	length = read_answer(bytes, sizeof(bytes), true, NULL);
 	status = judge(length, most);
 	if (status == CLI_OK && memchr(bytes, '\n', (size_t)length)) {
 		talk_error("streamhold help app add",
