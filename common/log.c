@@ -194,7 +194,8 @@ rate_begin_locked(time_t second)
 		if (!kind->suppressed)
 			continue;
 		(void)snprintf(sentence, sizeof(sentence),
-		    "%u lines of '%s' suppressed", kind->suppressed, kind->subject);
+		    "%u lines of '%.40s' suppressed", kind->suppressed,
+		    kind->subject);
 		kind->suppressed = 0;
 		put(LOG_LEVEL_warning, "log", sentence);
 	}
