@@ -53,9 +53,10 @@ class Platforms:
             fake.add_user(**OTHER[name])
             fake.set(authorize="auto")
 
-    def stop(self):
-        for fake in self.fakes.values():
-            fake.stop()
+    def stop(self, name=None):
+        """Stops one platform, which is then unreachable, or all that still run."""
+        for one in [name] if name else list(self.fakes):
+            self.fakes.pop(one).stop()
 
 
 def put_credentials(daemon, platform, **more):

@@ -306,7 +306,7 @@ def test_unreachable_platform_is_502(daemon, fakes, platform):
     put_credentials(daemon, platform)
     started = daemon.get(f"/oauth/start/{platform}/{USER}").json()
     location = approve(started["auth_url"])
-    fakes[platform].stop()
+    fakes.stop(platform)
     assert follow(daemon, location).status == 502
 
 
@@ -413,7 +413,7 @@ def test_delete_revokes_and_erases(daemon, fakes, platform):
 def test_delete_erases_when_the_platform_is_away(daemon, fakes, platform):
     put_credentials(daemon, platform)
     login(daemon, platform)
-    fakes[platform].stop()
+    fakes.stop(platform)
     started = time.monotonic()
     answer = daemon.delete(f"/oauth/{platform}/{USER}")
     assert (answer.status, answer.json()["revocation"]) == (200, "unreachable")
