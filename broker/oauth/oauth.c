@@ -59,7 +59,7 @@ oauth_start(struct broker *broker)
 	broker->accounts->purge_timer =
 	    event_new(broker->base, -1, EV_PERSIST, on_purge_timer, broker);
 	if (!broker->accounts->purge_timer)
-		fatal(EXIT_FAILURE, "oauth", "cannot make a timer: out of memory");
+		abort();
 	event_add(broker->accounts->purge_timer, &hour);
 	log_info("oauth", "%zu accounts and %zu pending logins are stored",
 	    broker->accounts->count, broker->accounts->logins.pending);

@@ -124,6 +124,14 @@ fetch_request_clear(struct fetch_request *request)
 	secret_clear(&request->body);
 }
 
+/* The process cannot go on as it is; its supervisor starts it again. */
+__attribute__((noreturn)) static void
+broken(const char *what)
+{
+	log_error("fetch", "%s", what);
+	abort();
+}
+
 struct fetcher *
 fetcher_new(struct event_base *base)
 {
@@ -183,7 +191,7 @@ fetch_start(struct fetcher *fetcher, struct fetch_request *request, fetch_done_f
 	fetch->arg = arg;
 	fetch->curl = curl_easy_init();
 	if (!fetch->curl)
-		fatal(EXIT_FAILURE, "fetch", "cannot make a transfer: out of memory");
+		broken("cannot make a transfer: out of memory");
 	fetch->body = secret_move(&request->body);
 	set_options(fetch, request);
 	set_trust(fetch->curl, request);
@@ -193,7 +201,7 @@ fetch_start(struct fetcher *fetcher, struct fetch_request *request, fetch_done_f
 	TAILQ_INSERT_TAIL(&fetcher->running, fetch, entry);
 	fetcher->count++;
 	if (curl_multi_add_handle(fetcher->multi, fetch->curl) != CURLM_OK)
-		fatal(EXIT_FAILURE, "fetch", "cannot start a transfer: out of memory");
+		broken("cannot start a transfer: out of memory");
 	return fetch;
 }
 
@@ -227,7 +235,7 @@ fetch_free(struct fetch *fetch)
 #define SET(curl, option, value) \
 	do { \
 		if (curl_easy_setopt((curl), (option), (value)) != CURLE_OK) \
-			fatal(EXIT_FAILURE, "fetch", "libcurl refuses %s", #option); \
+			broken("libcurl refuses " #option); \
 	} while (0)
 
 static void
@@ -271,10 +279,11 @@ set_trust(CURL *curl, const struct fetch_request *request)
 
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(curl, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
-	SET(curl, CURLOPT_REDIR_PROTOCOLS_STR, "");
+	SET(curl, CURLOPT_REDIR_PROTOCOLS_STR, plain ? "http" : "https");
 #else
 	SET(curl, CURLOPT_PROTOCOLS, (long)(plain ? CURLPROTO_HTTP : CURLPROTO_HTTPS));
-	SET(curl, CURLOPT_REDIR_PROTOCOLS, 0L);
+	SET(curl, CURLOPT_REDIR_PROTOCOLS,
+	    (long)(plain ? CURLPROTO_HTTP : CURLPROTO_HTTPS));
 #endif
 	SET(curl, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(curl, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -291,7 +300,7 @@ add_header(struct fetch *fetch, const char *line)
 	struct curl_slist *longer = curl_slist_append(fetch->headers, line);
 
 	if (!longer)
-		fatal(EXIT_FAILURE, "fetch", "cannot make a header: out of memory");
+		broken("cannot make a header: out of memory");
 	fetch->headers = longer;
 }
 
@@ -479,7 +488,7 @@ on_socket_wanted(CURL *curl, curl_socket_t fd, int what, void *arg, void *watche
 		events |= EV_WRITE;
 	event = event_new(fetcher->base, fd, events, on_socket, fetcher);
 	if (!event || event_add(event, NULL) < 0)
-		fatal(EXIT_FAILURE, "fetch", "cannot watch a socket: out of memory");
+		broken("cannot watch a socket: out of memory");
 	curl_multi_assign(fetcher->multi, fd, event);
 	return 0;
 }

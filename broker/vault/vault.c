@@ -243,7 +243,7 @@ call_new(struct vault *vault, const char *name, void *arg)
 	call->result = strlen(name) > VAULT_NAME_MAX ? -EINVAL : 0;
 	call->event = event_new(vault->base, -1, 0, on_call, call);
 	if (!call->event)
-		fatal(EXIT_FAILURE, "vault", "cannot make an event: out of memory");
+		abort();
 	event_active(call->event, EV_TIMEOUT, 0);
 	LIST_INSERT_HEAD(&vault->calls, call, entry);
 	return call;
