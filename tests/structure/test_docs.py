@@ -55,6 +55,15 @@ def test_links_resolve(page):
     assert not list(wrong_links(page))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_labels_that_are_paths_name_their_target(page):
+    """A link that shows a path leads there."""
+    wrong = [(label, link) for label, link in re.findall(
+        r"\[([\w./\-]+\.(?:md|yaml|def|c|h))\]\(([^)\s]+)\)", without_blocks(text_of(page)))
+        if not link.split("#")[0].endswith(label)]
+    assert not wrong
+
+
 def sections():
     return set(re.findall(r"^OPTION_SECTION\((\w+),", options(), re.M)) | {"platforms"}
 
@@ -200,3 +209,15 @@ def test_programs_of_the_readme_can_be_run():
 @pytest.mark.parametrize("page", OWN_PAGES, ids=name_of)
 def test_code_blocks_are_closed(page):
     assert len(re.findall(r"^```", text_of(page), re.M)) % 2 == 0
+
+
+def test_tunnel_recipes_of_the_readme_are_those_of_their_page():
+    """One recipe, shown twice, must not become two."""
+    def block(page, language):
+        return re.findall(rf"^```{language}\n(.*?)^```", text_of(page), re.S | re.M)
+    readme, tunnels = ROOT / "README.md", ROOT / "docs/tunnels.md"
+    for language in ("yaml", "caddy"):
+        assert block(readme, language) and block(readme, language) == block(tunnels, language)
+    short, = ({line.strip() for line in one.splitlines()} for one in block(readme, "nginx"))
+    full, = ({line.strip() for line in one.splitlines()} for one in block(tunnels, "nginx"))
+    assert len(short) > 5 and short <= full
