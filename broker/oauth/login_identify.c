@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "broker/oauth/accounts.h"
 #include "broker/oauth/login_finish.h"
 #include "broker/oauth/revocation.h"
 #include "broker/oauth/steps.h"
@@ -132,6 +133,16 @@ set_expiry(struct login_finish *login)
 	    reply, login->asked_at, login->platform->assumed_life_s);
 }
 
+/* Revoking the new tokens of an account that is stored under its own name would end
+ * the stored login too, where revocation reaches that far. */
+static bool
+must_not_revoke(const struct login_finish *login)
+{
+	return login->platform->revokes_widely &&
+	    accounts_have_channel(login->flow.broker->accounts, login->platform->name,
+		login->identity.user_id, NULL, NULL);
+}
+
 static void
 revoke(struct login_finish *login)
 {
@@ -140,6 +151,10 @@ revoke(struct login_finish *login)
 		.refresh = login->reply.refresh };
 	struct revocation *revocation;
 
+	if (must_not_revoke(login)) {
+		turn_away(login);
+		return;
+	}
 	flow_step(&login->flow, "revoke");
 	revocation = revocation_start(login->flow.broker, login->platform, &tokens,
 	    login->login.client_id, login_time_left(login, LOGIN_REVOKE_UNTIL_MS),

@@ -70,6 +70,9 @@ struct platform {
 	const struct platform_pair *authorize;
 	const struct platform_refusal *refusals; /* ends with a zeroed row */
 	const struct platform_question *questions;
+	/* Whether revoking one token ends all that the same person has at this client.
+	 */
+	bool revokes_widely;
 	/* Makes the forms that revoke what is there, in the order in which they are to
 	 * be sent. Returns how many; the caller clears them. */
 	size_t (*revocations)(const struct tokens *tokens, const char *client_id,

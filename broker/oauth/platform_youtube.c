@@ -148,5 +148,6 @@ const struct platform platform_youtube = {
 	.authorize = authorize,
 	.refusals = refusals,
 	.questions = questions,
+	.revokes_widely = true, /* C.6: the whole project */
 	.revocations = revocations,
 };

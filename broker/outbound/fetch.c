@@ -570,9 +570,9 @@ reply_fill(struct fetch *fetch)
 	long status = 0;
 	long sent = 0;
 
-	reply_set_problem(fetch);
 	curl_easy_getinfo(fetch->curl, CURLINFO_REQUEST_SIZE, &sent);
 	reply->sent = sent > 0;
+	reply_set_problem(fetch);
 	log_debug("fetch", "%s after %d ms: libcurl %d", reply->problem,
 	    (int)(time_now_ms() - reply->started_at), (int)fetch->code);
 	if (reply->result != FETCH_answered)
@@ -591,6 +591,12 @@ reply_set_problem(struct fetch *fetch)
 
 	reply->result = FETCH_broken;
 	reply->problem = "the call failed";
+	/* libcurl has one code for an address and for an answer that it does not take.
+	 */
+	if (fetch->code == CURLE_UNSUPPORTED_PROTOCOL && reply->sent) {
+		reply->problem = "the answer is no HTTP";
+		return;
+	}
 	if (fetch->too_large) {
 		reply->result = FETCH_too_large;
 		reply->problem = "the answer is too large";
