@@ -59,8 +59,10 @@ class Bench:
             if attempt < REPEATS:
                 self.dropped += 1
                 self.say(f"  dropped: R1 was {rates[0]:.0f}, then {rates[1]:.0f}")
+        others = result.get("others_cpu")
         self.say(f"  {kind} {connections}: {result['rate']:.0f}/s, "
-                 f"{result['ratio']:.2f} R1, p99 {result['p99_us'] / 1000:.2f} ms")
+                 f"{result['ratio']:.2f} R1, p99 {result['p99_us'] / 1000:.2f} ms" +
+                 (f", other programs {others:.2f} CPUs" if others is not None else ""))
         return result
 
     def _measure(self, kind, connections):
@@ -99,7 +101,7 @@ class Bench:
             result = self._load(server, connections, offset)
             self.offset = result["next_offset"]
             self._end(server, f"ingest {connections}")
-            result["stored"] = server.stored()
+            result["stored"], result["ids"] = server.stored() or (None, None)
             self._check(result, connections)
             return result
         finally:
@@ -141,6 +143,8 @@ class Bench:
         if result["stored"] is not None and not (
                 accepted <= result["stored"] <= accepted + in_doubt):
             wrong.append(f"{accepted} answered 200 but {result['stored']} stored")
+        if result["stored"] != result["ids"]:
+            wrong.append(f"{result['stored']} events under {result['ids']} message ids")
         self.problems += [f"ingest {connections}: {text}" for text in wrong]
 
     # -- the whole --------------------------------------------------------------------

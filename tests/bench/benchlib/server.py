@@ -1,5 +1,6 @@
 """A server under measurement: start, ports, its processes' CPU and memory, stop."""
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -131,9 +132,13 @@ class Server(Running):
 
     def start(self):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, cwd=self.folder,
-                                        stderr=subprocess.STDOUT)
+        try:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, cwd=self.folder, start_new_session=True)
+        except OSError as error:
+            self.clean()
+            raise BenchError(f"{self.command[0]}: {error.strerror}") from None
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -172,30 +177,31 @@ class Server(Running):
             status = self.process.wait(STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             for pid in tree:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             self.process.wait()
             return f"the server did not stop in {STOP_LIMIT_S} s and was killed"
         self.reader.join(5)
         return f"the server ended with status {status}" if status else None
 
     def stored(self):
-        """Events in the database of a stopped server; None when there is no database."""
+        """(events, message ids) in the database of a stopped server, or None."""
         database = self.folder / "state" / "streamhold.db"
         if not database.exists():
             return None
         connection = sqlite3.connect(database)
         try:
-            rows, ids = connection.execute(
+            return connection.execute(
                 "SELECT count(*), count(DISTINCT message_id) FROM events").fetchone()
+        except sqlite3.Error as error:
+            raise BenchError(f"{database}: {error}") from None
         finally:
             connection.close()
-        if rows != ids:
-            raise BenchError(f"{rows} events stored under {ids} message ids")
-        return rows
 
     def clean(self):
+        """Removes the folder and what a server that died may have left running."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.runtime, ignore_errors=True)
