@@ -354,8 +354,12 @@ lost(const struct client *client)
 static int
 too_late(const struct client_question *question)
 {
-	talk_error("streamhold status", "%s",
+	char *next = question->late ? remedy(ERR_invalid_state, question)
+				    : xstrdup("streamhold status");
+
+	talk_error(next, "%s",
 	    question->late ? question->late : "the broker did not answer in time");
+	free(next);
 	return question->late_status ? question->late_status : CLI_PROVIDER;
 }
 

@@ -94,20 +94,21 @@ out_table_add(struct out_table *table, const char *text)
 	    text ? out_escape(text, strlen(text)) : xstrdup("-");
 }
 
+/* Blanks are owed until something follows them, so that no line ends with one. */
 static void
 print_row(const struct out_table *table, size_t first, const size_t *widths)
 {
+	size_t owed = 0;
 	size_t column;
-	size_t pad;
 
 	for (column = 0; column < table->columns; column++) {
 		const char *cell = table->cells[first + column];
 
-		(void)fputs(cell, stdout);
-		if (column + 1 == table->columns)
-			break;
-		for (pad = out_width(cell); pad < widths[column] + 2; pad++)
-			(void)putchar(' ');
+		if (*cell) {
+			(void)printf("%*s%s", (int)owed, "", cell);
+			owed = 0;
+		}
+		owed += widths[column] + 2 - out_width(cell);
 	}
 	(void)putchar('\n');
 }

@@ -78,10 +78,13 @@ print_text(const struct listing *listing)
 	char when[WORDS_SIZE];
 
 	words_time(event->received_at, when);
-	(void)printf("%s  %s#%-6llu%s %-8s %-32s %-20s %s\n", when,
+	(void)printf("%s  %s#%-6llu%s %-8s %-32s ", when,
 	    talk_on(listing->cli, TALK_DIM), (unsigned long long)event->seq,
-	    talk_off(listing->cli, TALK_DIM), event->platform, type, whose,
-	    event->flags);
+	    talk_off(listing->cli, TALK_DIM), event->platform, type);
+	if (*event->flags)
+		(void)printf("%-20s %s\n", whose, event->flags);
+	else
+		(void)printf("%s\n", whose);
 	free(type);
 	free(whose);
 }
