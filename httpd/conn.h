@@ -48,6 +48,11 @@ bool conn_is_local(const struct conn *conn);
  * may be gone afterwards. */
 void conn_resume(struct conn *conn);
 
+/* Counts what the connection's buffers hold, so that all connections together stay
+ * within MEMORY_MAX. Called by pages whose request grows between events of the
+ * connection. */
+void conn_charge(struct conn *conn);
+
 /* Whether the buffers of all connections are beyond MEMORY_MAX. */
 bool conns_are_full(const struct conns *conns);
 

@@ -98,13 +98,13 @@ add_escape(struct buf *buf, unsigned char byte)
 	buf_add(buf, text, 6);
 }
 
-/* '<', '>' and '&' are escaped as well, so that an answer that some old program takes
- * for HTML holds no markup. */
+/* '<' and '>' are escaped as well, so that an answer that some old program takes for
+ * HTML holds no markup. '&' is not: addresses are copied out of answers by hand. */
 static bool
 is_plain(unsigned char byte)
 {
 	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\' &&
-	    byte != '<' && byte != '>' && byte != '&';
+	    byte != '<' && byte != '>';
 }
 
 static void

@@ -119,6 +119,7 @@ collect(struct request *request, const struct proto_msg *row)
 		respond_error(request, ERR_internal, "The events could not be read");
 		return false;
 	}
+	conn_charge(request->conn);
 	if (buf_length(&request->body) + buf_length(&request->part) > PAGE_BYTES_MAX ||
 	    conns_are_full(request->httpd->conns)) {
 		respond_error(request, ERR_busy,

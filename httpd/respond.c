@@ -7,11 +7,13 @@
 #include <time.h>
 
 #include "common/config.h"
+#include "common/log.h"
 #include "common/time.h"
 #include "httpd/conn.h"
 #include "httpd/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/respond.h"
+#include "httpd/route.h"
 
 #define DATE_SIZE 48
 
@@ -100,6 +102,9 @@ respond(struct request *request, const struct answer *answer, const void *body,
 
 	assert(!request->answered);
 	request->answered = true;
+	/* The route and not the path, which may hold a state. */
+	log_debug("request", "'%s' answered with %u",
+	    request->route ? request->route->pattern : "-", answer->status);
 	if (conn_must_close(request->conn))
 		request->close = true;
 	buf_add_text(out, status_line(answer->status));

@@ -74,10 +74,13 @@ route_print(FILE *file)
 		    pattern_of(&routes[i]), httpd_role_name(routes[i].role));
 }
 
-/* Whether decoded segments fit a pattern, literally but for ":word". */
+/* Whether decoded segments fit a route's path, literally but for ":word". What stands
+ * in a configured path is always meant literally. */
 static bool
-pattern_fits(const char *pattern, const struct url_path *path)
+route_fits(const struct route *route, const struct url_path *path)
 {
+	const char *pattern = pattern_of(route);
+	const bool words = route->role == HTTPD_API;
 	size_t count = 0;
 	size_t length;
 
@@ -86,7 +89,7 @@ pattern_fits(const char *pattern, const struct url_path *path)
 		length = strcspn(pattern, "/");
 		if (count == path->count)
 			return false;
-		if (*pattern != ':' &&
+		if ((*pattern != ':' || !words) &&
 		    (path->segments[count].length != length ||
 			memcmp(pattern, path->segments[count].data, length) != 0))
 			return false;
@@ -102,8 +105,7 @@ find_pattern(enum httpd_role role, const struct url_path *path)
 	size_t i;
 
 	for (i = 0; i < ROUTE_COUNT; i++)
-		if (routes[i].role == role &&
-		    pattern_fits(pattern_of(&routes[i]), path))
+		if (routes[i].role == role && route_fits(&routes[i], path))
 			return &routes[i];
 	return NULL;
 }

@@ -2,10 +2,12 @@
 descriptors, rates, and how it stops."""
 
 import os
+import re
 import resource
 import select
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -335,6 +337,42 @@ def test_signals_for_looking_inside(build):
             time.sleep(0.1)
             assert words in front.log.read_text()
             assert front.ask().status == 200
+
+
+def test_at_work_it_only_accepts_reads_writes_and_waits(plain, monkeypatch, tmp_path):
+    """reliability.md 3.2: after the start nothing is opened, made, connected or run. The
+    list is what a filter of system calls will allow."""
+    monkeypatch.setattr("tests.lib.front.BUILD", plain)
+    allowed = {"epoll_wait", "epoll_pwait", "epoll_ctl", "accept4", "read", "write", "close",
+               "shutdown", "recvfrom", "sendto", "recvmsg", "sendmsg", "brk", "mmap", "munmap",
+               "mremap", "madvise", "rt_sigreturn", "rt_sigprocmask", "rt_sigaction",
+               "restart_syscall", "clock_gettime", "exit_group", "getpid",
+               # Who connects to the link (SO_PEERCRED).
+               "getsockopt"}
+    trace = tmp_path / "trace"
+    with Front("webhook", {"webhooks": {"max_body_bytes": 4000000}}) as front:
+        tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-p", str(front.pid)])
+        while "TracerPid:\t0" in open(f"/proc/{front.pid}/status").read():
+            time.sleep(0.01)
+        for _ in range(2):
+            broker = front.broker({"delivery": stored})
+            for body in (b"{}", bytes(3999999)):
+                head = front.head("POST", PATH, [*lines(), f"Content-Length: {len(body)}"])
+                with front.connect() as client:
+                    client.sendall(head + body)
+                    assert Reader(client).answer().status == 200
+            with front.connect() as client:
+                client.sendall(b"nonsense\r\n")
+                assert Reader(client).answer().status == 400
+            broker.close()
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            os.kill(front.pid, number)
+        time.sleep(1.2)
+        os.kill(front.pid, signal.SIGTERM)
+        tracer.wait(10)
+    used = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
+    assert {"accept4", "read", "write"} <= used
+    assert used <= allowed
 
 
 def test_secrets_leave_no_trace_in_memory(plain, monkeypatch):
