@@ -193,6 +193,7 @@ proto_encode(const struct proto_msg *msg, enum proto_direction direction,
 		pack_field(&packer, msg, &schema->fields[i]);
 	length = buf_length(out) - before - 4;
 	if (length + 4 > frame_max) {
+		wipe(buf_bytes(out) + before, length + 4);
 		out->end -= length + 4;
 		return refuse(
 		    -EMSGSIZE, schema->name, NULL, "frame too long", ret_what);
