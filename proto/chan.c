@@ -52,6 +52,7 @@ struct chan {
 	bool ready;
 	bool closed;
 	bool paused;
+	bool held; /* reading waits until the frames that are here are handled */
 	bool sender_checked;
 	bool dying;    /* chan_free was called from a callback */
 	unsigned busy; /* callbacks under way */
@@ -366,6 +367,18 @@ take_frame(struct chan *chan)
 	return true;
 }
 
+/* Goes on with the frames that are here after the loop has looked at everything else: a
+ * timeout, because an event that is made active is run before that. */
+static void
+hold(struct chan *chan)
+{
+	const struct timeval at_once = { .tv_usec = 0 };
+
+	chan->held = true;
+	event_del(chan->read_event);
+	event_add(chan->again_event, &at_once);
+}
+
 static void
 on_again(evutil_socket_t fd, short what, void *arg)
 {
@@ -378,8 +391,14 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	for (frames = 0; frames < CHAN_FRAMES_A_TURN; frames++)
 		if (chan->closed || chan->paused || !take_frame(chan))
 			break;
-	if (frames == CHAN_FRAMES_A_TURN && !chan->closed)
-		event_active(chan->again_event, EV_TIMEOUT, 1);
+	if (chan->closed || chan->paused) {
+		chan->held = false;
+	} else if (frames == CHAN_FRAMES_A_TURN) {
+		hold(chan);
+	} else if (chan->held) {
+		chan->held = false;
+		event_add(chan->read_event, NULL);
+	}
 	leave(chan);
 }
 
