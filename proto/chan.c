@@ -402,9 +402,22 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	leave(chan);
 }
 
+/* Descriptors that came along. With credentials before them the kernel finds no room
+ * for any and closes them itself. */
+static void
+close_descriptors(const struct cmsghdr *header)
+{
+	size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int fd;
+
+	while (count-- > 0) {
+		memcpy(&fd, CMSG_DATA(header) + count * sizeof(fd), sizeof(fd));
+		(void)close(fd);
+	}
+}
+
 /* Reads with the sender's credentials, which the kernel vouches for (SCM_CREDENTIALS,
- * unix(7)). Descriptors that come along are closed by the kernel, as there is no room
- * for them. */
+ * unix(7)). */
 static ssize_t
 read_checked(struct chan *chan, void *bytes, size_t size)
 {
@@ -418,14 +431,19 @@ read_checked(struct chan *chan, void *bytes, size_t size)
 		.msg_control = control.space,
 		.msg_controllen = sizeof(control.space) };
 	ssize_t length = recvmsg(chan->fd, &message, MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *header = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct cmsghdr *header = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	struct ucred sender = { .uid = CHAN_ANY_UID };
 
 	if (length <= 0)
 		return length;
-	if (header && header->cmsg_level == SOL_SOCKET &&
-	    header->cmsg_type == SCM_CREDENTIALS)
-		memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	for (; header; header = CMSG_NXTHDR(&message, header)) {
+		if (header->cmsg_level != SOL_SOCKET)
+			continue;
+		if (header->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+		else if (header->cmsg_type == SCM_RIGHTS)
+			close_descriptors(header);
+	}
 	if (sender.uid != chan->options.sender) {
 		chan_close(chan, "the peer runs as another user");
 		return -1;
