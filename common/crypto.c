@@ -3,6 +3,7 @@
  * invariant and ends the process; only opening can fail, for it judges its input.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +26,24 @@ crypto_random(void *bytes, size_t length)
 	must(RAND_bytes(bytes, (int)length));
 }
 
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+/* Once for all threads: fetching it costs as much as a kilobyte's digest. */
+static void
+fetch_sha256(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (!sha256)
+		abort();
+}
+
 void
 crypto_sha256(
     const void *bytes, size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE])
 {
-	must(EVP_Digest(bytes, length, digest, NULL, EVP_sha256(), NULL));
+	(void)pthread_once(&sha256_once, fetch_sha256);
+	must(EVP_Digest(bytes, length, digest, NULL, sha256, NULL));
 }
 
 void
