@@ -1,0 +1,62 @@
+# bash completion for streamhold: verbs, options, platforms and account names.
+
+_streamhold_accounts() { # of one platform, asked from the running service
+	streamhold accounts --platform "$1" --no-color 2>/dev/null |
+		awk 'NR > 1 { print $2 }'
+}
+
+_streamhold() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local platforms="twitch kick youtube"
+	local every="--config --socket --system --json --no-color --help --version"
+	local verb=${COMP_WORDS[1]:-} second=${COMP_WORDS[2]:-} words=
+
+	COMPREPLY=()
+	case $prev in
+	--config | --socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--platform)
+		mapfile -t COMPREPLY < <(compgen -W "$platforms" -- "$cur")
+		return
+		;;
+	--client-id | --scopes | --timeout | --after | --limit | --type)
+		return
+		;;
+	esac
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words="up status app login accounts events inspect config version help"
+	else
+		case "$verb $second" in
+		"up "*) words="--check-only" ;;
+		"status "*) words="--check" ;;
+		"app add") words="$platforms --client-id --secret-stdin --scopes" ;;
+		"app remove") words="$platforms --yes" ;;
+		"app list") ;;
+		"app "*) words="add list remove" ;;
+		"login "*)
+			if [ "$COMP_CWORD" -eq 2 ]; then
+				words=$platforms
+			elif [ "$COMP_CWORD" -eq 3 ]; then
+				words=$(_streamhold_accounts "$second")
+			fi
+			words="$words --adopt --timeout"
+			;;
+		"accounts "*) words="--platform" ;;
+		"events list") words="--after --limit --type --platform --include-foreign" ;;
+		"events "*) words="list" ;;
+		"config check" | "config show")
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		"config schema" | "config template") ;;
+		"config "*) words="check show schema template" ;;
+		"help "*) words="up status app login accounts events inspect config version" ;;
+		esac
+		words="$words $every"
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _streamhold streamhold

@@ -1,0 +1,33 @@
+# fish completion for streamhold: verbs, options and platforms.
+
+set -l platforms twitch kick youtube
+set -l verbs up status app login accounts events inspect config version help
+
+complete -c streamhold -f
+complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
+complete -c streamhold -n "__fish_seen_subcommand_from app; and not __fish_seen_subcommand_from add list remove" -a "add list remove"
+complete -c streamhold -n "__fish_seen_subcommand_from add remove login" -a "$platforms"
+complete -c streamhold -n "__fish_seen_subcommand_from events; and not __fish_seen_subcommand_from list" -a list
+complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
+complete -c streamhold -n "__fish_seen_subcommand_from check show" -F
+
+complete -c streamhold -l config -r -F -d "read this config.json"
+complete -c streamhold -l socket -r -F -d "the broker's socket"
+complete -c streamhold -l system -d "the service of the machine"
+complete -c streamhold -l json -d "answer in JSON"
+complete -c streamhold -l no-color -d "no colours"
+complete -c streamhold -s h -l help -d "show the help of a verb"
+complete -c streamhold -s V -l version -d "show the version"
+complete -c streamhold -n "__fish_seen_subcommand_from up" -s n -l check-only -d "check the configuration"
+complete -c streamhold -n "__fish_seen_subcommand_from status" -l check -d "exit 7 when degraded"
+complete -c streamhold -n "__fish_seen_subcommand_from add" -l client-id -x -d "the client id"
+complete -c streamhold -n "__fish_seen_subcommand_from add" -l secret-stdin -d "read the secret from standard input"
+complete -c streamhold -n "__fish_seen_subcommand_from add" -l scopes -x -d "scopes to ask for"
+complete -c streamhold -n "__fish_seen_subcommand_from remove" -s y -l yes -d "do not ask"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l adopt -d "store another account under its real name"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l timeout -x -d "how long to wait"
+complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "greater numbers only"
+complete -c streamhold -n "__fish_seen_subcommand_from list" -l limit -x -d "at most so many"
+complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only this type"
+complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
+complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
