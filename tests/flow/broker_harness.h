@@ -48,7 +48,7 @@ struct harness {
 	bool silent;                     /* the stub does not answer */
 	struct proto_msg rows[ROWS_MAX];
 	size_t row_count;
-	bool finished;
+	size_t answered; /* requests since the last harness_send */
 };
 
 static void
@@ -247,7 +247,7 @@ harness_on_answer(void *arg, struct proto_msg *answer, bool last)
 
 	if (answer && h->row_count < ROWS_MAX)
 		h->rows[h->row_count++] = proto_move(answer);
-	h->finished = last;
+	h->answered += last;
 }
 
 /* Sends a request; harness_wait waits for its answer. */
@@ -255,15 +255,24 @@ static inline void
 harness_send(struct harness *h, const struct proto_msg *msg)
 {
 	harness_forget(h);
-	h->finished = false;
+	h->answered = 0;
 	assert_int_not_equal(
 	    chan_request(h->peer, msg, 30000, harness_on_answer, h), 0);
 }
 
-static inline const struct proto_msg *
-harness_wait(struct harness *h)
+/* Sends one more while others wait for their answers. */
+static inline void
+harness_send_also(struct harness *h, const struct proto_msg *msg)
 {
-	while (!h->finished)
+	assert_int_not_equal(
+	    chan_request(h->peer, msg, 30000, harness_on_answer, h), 0);
+}
+
+/* The last answer, when `count` requests have been answered. */
+static inline const struct proto_msg *
+harness_wait(struct harness *h, size_t count)
+{
+	while (h->answered < count)
 		harness_turn(h);
 	return h->row_count ? &h->rows[h->row_count - 1] : NULL;
 }
@@ -273,7 +282,7 @@ static inline const struct proto_msg *
 harness_ask(struct harness *h, const struct proto_msg *msg)
 {
 	harness_send(h, msg);
-	return harness_wait(h);
+	return harness_wait(h, 1);
 }
 
 /* The answer must be of this type. */
