@@ -40,6 +40,18 @@ struct kick_key {
 	char id[2 * CRYPTO_SHA256_SIZE + 1];
 };
 
+/* Without this OpenSSL asks the terminal for the passphrase of a key that says it is
+ * encrypted. */
+static int
+no_passphrase(char *text, int size, int writing, void *arg)
+{
+	(void)text;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
 static EVP_PKEY *
 read_pem(const char *pem, size_t length)
 {
@@ -48,7 +60,7 @@ read_pem(const char *pem, size_t length)
 
 	if (!bio)
 		return NULL;
-	key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	return key;
 }
