@@ -2,6 +2,7 @@
  * Starting, running and stopping the broker. The one place that knows every part.
  */
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #include "common/time.h"
 #include "common/version.h"
 
+/* Whose members may use the command in system mode. */
+#define ADMIN_GROUP "streamhold"
 /* How many changed options a reload names. */
 #define CHANGES_MAX 100
 /* After a broken database answers still get so much time to leave. */
@@ -205,6 +208,15 @@ start_services(struct broker *broker)
 		    "the accounts cannot be read from the database");
 }
 
+/* In system mode the group of the machine's service, where there is one. */
+static const char *
+choose_admin_group(const struct broker *broker, const struct options *options)
+{
+	if (options->admin_group || !broker->system_mode || !getgrnam(ADMIN_GROUP))
+		return options->admin_group;
+	return ADMIN_GROUP;
+}
+
 void
 start_peers(struct broker *broker, const struct options *options)
 {
@@ -215,7 +227,8 @@ start_peers(struct broker *broker, const struct options *options)
 		    "no socket named 'admin' was passed; start the broker with "
 		    "`streamhold "
 		    "up` or its systemd unit");
-	running.admin = admin_new(broker, listener, options->admin_group);
+	running.admin =
+	    admin_new(broker, listener, choose_admin_group(broker, options));
 	running.fronts = fronts_new(broker, options->api_uid, options->webhook_uid);
 	log_info("start", "streamhold-broker %s is ready, database '%s', keystore '%s'",
 	    version_text(), log_quote(broker->paths.database),
