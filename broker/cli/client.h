@@ -31,7 +31,8 @@ struct client_question {
 	/* What the command to type after a failure is about; NULL: not known. */
 	const char *platform;
 	const char *username;
-	/* The sentence when a person was waited for in vain; NULL: the broker is slow. */
+	/* The sentence when a person was waited for in vain; NULL: the broker is slow.
+	 */
 	const char *late;
 	int late_status; /* exit status for it; 0: CLI_PROVIDER */
 };

@@ -31,7 +31,7 @@ talk_open(struct cli *cli)
 	    isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 say(const char *prefix, const char *format, va_list arguments)
 {
 	char sentence[SENTENCE_MAX];

@@ -15,11 +15,10 @@
 /* Longest line forwarded from a child, in bytes; the rest of it is dropped. */
 #define UP_LINE_MAX 4096
 
-/* Wait before a child is started again: doubled with each death up to the most, back to
- * the least after a life of UP_LIFE_MS. */
+/* Wait before a child is started again: the least when it had become ready, else doubled
+ * with each death up to the most. */
 #define UP_BACKOFF_LEAST_MS 100
 #define UP_BACKOFF_MOST_MS 5000
-#define UP_LIFE_MS 10000
 
 /* What a child is given beyond its own drain time before it is killed. */
 #define UP_STOP_GRACE_MS 1000
@@ -76,6 +75,7 @@ struct up_child {
 	unsigned backoff_ms;
 	unsigned restarts;
 	bool ready;
+	bool worked; /* the process before had become ready */
 	bool late; /* said to be not ready */
 };
 
@@ -100,6 +100,22 @@ struct up {
 	bool announced;
 	bool terminal; /* standard error is one */
 };
+
+/* ---- up_config.c ---- */
+
+/* Reads the configuration that is meant and works out the paths. 0, or the exit status
+ * after having said what is wrong. */
+struct cli;
+int up_config_read(struct up *up, const struct cli *cli);
+
+/* Reads the file again and takes over what concerns `up` itself; a file that is wrong
+ * changes nothing. */
+void up_config_reload(struct up *up);
+
+/* ---- up_watch.c ---- */
+
+/* Watches the children until they are all stopped; up->exit_status says how. */
+void up_watch(struct up *up);
 
 /* ---- up_user.c ---- */
 

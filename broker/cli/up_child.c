@@ -308,6 +308,7 @@ up_child_collect(struct up_child *child, int *ret_status)
 		return false;
 	close_log(child);
 	child->pid = 0;
+	child->worked = child->ready;
 	child->ready = false;
 	return true;
 }
