@@ -317,8 +317,8 @@ report_refusal(struct login_finish *login, struct fetch_reply *reply)
 		[REFUSAL_transient] = "Try again in a while.",
 		[REFUSAL_terminal] = "Start the login again.",
 		[REFUSAL_restart] = "Start the login again.",
-		[REFUSAL_config] = "Check client id, client secret and the registered "
-				   "redirect address.",
+		[REFUSAL_config] =
+		    "Check client id, client secret and redirect address.",
 		[REFUSAL_flow] = "Start the login again.",
 		[REFUSAL_defect] = "This should not happen; please report it.",
 	};
