@@ -45,7 +45,10 @@ def mode(path):
 
 
 def test_as_root_the_fronts_are_nobody_without_groups(stage):
-    up = stage().start()
+    up = stage()
+    command = up.command()
+    up.command = lambda: ["setpriv", "--groups", "4,27", *command]
+    up.start()
     found = users(up)
     assert found["api"][0] == user_of("streamhold-api", NOBODY.pw_uid)
     assert found["webhook"][0] == user_of("streamhold-hook", NOBODY.pw_uid)
