@@ -119,7 +119,7 @@ restart_later(struct up_child *child, const char *how, long pid)
 
 	/* One that has worked is wanted back at once; only one that does not even come
 	 * up is tried less and less often. */
-	if (child->ready)
+	if (child->worked)
 		child->backoff_ms = UP_BACKOFF_LEAST_MS;
 	child->restart_at = now + child->backoff_ms;
 	child->restarts++;
