@@ -15,8 +15,8 @@
 /* Longest line forwarded from a child, in bytes; the rest of it is dropped. */
 #define UP_LINE_MAX 4096
 
-/* Wait before a child is started again: the least when it had become ready, else doubled
- * with each death up to the most. */
+/* Wait before a child is started again: the least when it had become ready, else
+ * doubled with each death up to the most. */
 #define UP_BACKOFF_LEAST_MS 100
 #define UP_BACKOFF_MOST_MS 5000
 
@@ -76,7 +76,7 @@ struct up_child {
 	unsigned restarts;
 	bool ready;
 	bool worked; /* the process before had become ready */
-	bool late; /* said to be not ready */
+	bool late;   /* said to be not ready */
 };
 
 enum up_stage { UP_RUNNING, UP_STOPPING_FRONTS, UP_STOPPING_BROKER, UP_STOPPED };

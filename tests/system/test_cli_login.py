@@ -87,7 +87,7 @@ def test_nobody_finishing_is_status_4(broker):
     begun = time.monotonic()
     result = broker.run("login", "kick", "x", "--timeout", "1s")
     assert result.returncode == 4 and 0.8 < time.monotonic() - begun < 5
-    assert "in time" in result.stderr and result.stdout == URL + "\n"
+    assert "in time\n  -> streamhold login kick x\n" in result.stderr and result.stdout == URL + "\n"
 
 
 @pytest.mark.parametrize("arguments", [

@@ -119,6 +119,15 @@ def test_a_killed_child_is_started_again_and_that_is_said(stage, who):
     assert up.stop() == 0
 
 
+def test_a_child_that_has_worked_is_wanted_back_at_once(stage):
+    up = stage().start()
+    for turn in range(1, 5):
+        os.kill(up.pids()["broker"], signal.SIGKILL)
+        up.wait_log("broker is ready again", count=turn)
+    waits = [line.split(" in ")[-1] for line in up.log if "starting it again" in line]
+    assert waits == ["100 ms"] * 4
+
+
 def test_a_lost_commit_starts_the_broker_again_with_growing_waits(stage):
     up = stage({"broker": "exit=74"}).spawn()
     for wait in (100, 200, 400, 800):
