@@ -314,7 +314,7 @@ static void
 report_refusal(struct login_finish *login, struct fetch_reply *reply)
 {
 	static const char *const advice[REFUSAL_MAX] = {
-		[REFUSAL_transient] = "Try again in a while.",
+		[REFUSAL_transient] = "Start the login again in a while.",
 		[REFUSAL_terminal] = "Start the login again.",
 		[REFUSAL_restart] = "Start the login again.",
 		[REFUSAL_config] =
