@@ -31,6 +31,10 @@ db_result(struct db *db)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return -EBADMSG;
+	case SQLITE_CONSTRAINT: /* the statement is at fault, not the disk */
+	case SQLITE_MISMATCH:
+	case SQLITE_TOOBIG:
+		return -EINVAL;
 	case SQLITE_READONLY:
 		return -EROFS;
 	case SQLITE_CANTOPEN:
