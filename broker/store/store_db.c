@@ -15,14 +15,13 @@ db_result(struct db *db)
 {
 	int code = sqlite3_errcode(db->handle);
 
-	/* A full disk may show as a failed write. */
-	if (code == SQLITE_IOERR && sqlite3_system_errno(db->handle) == ENOSPC)
-		return -ENOSPC;
 	switch (code) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
 	case SQLITE_DONE:
 		return 0;
+	/* A write that found no space. A sync that found none is an I/O error like any
+	 * other, for what it should have written is gone. */
 	case SQLITE_FULL:
 		return -ENOSPC;
 	case SQLITE_BUSY:
