@@ -237,7 +237,8 @@ ask_file(const char *sql)
 	sqlite3_stmt *statement;
 	int64_t answer = -1;
 
-	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE, "unix"), SQLITE_OK);
 	assert_int_equal(
 	    sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
 	if (sqlite3_step(statement) == SQLITE_ROW)
