@@ -9,7 +9,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-@pytest.fixture(scope="session")
+# Per module: while Playwright is there, asyncio.run() of other tests cannot be used.
+@pytest.fixture(scope="module")
 def chromium():
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:

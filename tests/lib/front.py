@@ -1,5 +1,6 @@
 """streamhold-httpd with passed sockets, and a broker that answers from a dictionary."""
 
+import fcntl
 import json
 import os
 import re
@@ -110,10 +111,10 @@ class Front:
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         high = []
         for index, listener in enumerate(listeners):
-            copy = os.dup2(listener.fileno(), HIGH_FD + index, inheritable=False)
+            copy = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
             high.append(copy)
             actions.append((os.POSIX_SPAWN_DUP2, copy, 3 + index))
-        log_copy = os.dup2(log, HIGH_FD + 50, inheritable=False)
+        log_copy = fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
         actions.append((os.POSIX_SPAWN_DUP2, log_copy, 2))
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith("LISTEN_")}
