@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "httpd/json_in.h"
@@ -43,14 +44,31 @@ json_in_init(void)
 	json_object_seed(0);
 }
 
+/* The key that jansson complains of, when it looks like one of ours; else "". */
+static void
+name_key(const json_error_t *found, char *key, size_t size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+	const char *start = strstr(found->text, "'\"");
+	size_t length = start ? strspn(start + 2, letters) : 0;
+
+	key[0] = '\0';
+	if (length && length < size && start[2 + length] == '"')
+		(void)snprintf(key, size, "%.*s", (int)length, start + 2);
+}
+
 /* jansson's own sentences quote the body, which may hold a secret, so only its place is
- * told. */
+ * told, and of keys only those that look like ours. */
 static void
 describe(const json_error_t *found, char *error)
 {
+	char key[32];
+
+	name_key(found, key, sizeof(key));
 	if (json_error_code(found) == json_error_duplicate_key)
 		(void)snprintf(error, JSON_IN_ERROR_SIZE,
-		    "The JSON body has the same key twice (line %d)", found->line);
+		    "The JSON body has the same key twice (line %d)%s%s", found->line,
+		    key[0] ? ": " : "", key);
 	else
 		(void)snprintf(error, JSON_IN_ERROR_SIZE,
 		    "The body is not valid JSON (line %d, column %d)", found->line,
