@@ -180,7 +180,7 @@ fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version, bool o
 		.type = delivery->type,
 		.version = version,
 		.received_at = now,
-		.occurred_at = sent,
+		.occurred_at = sent > 0 ? sent : 0,
 		.broadcaster_id = or_null(view->broadcaster_id),
 		.broadcaster_name = or_null(view->broadcaster_name),
 		.flags = (ours ? 0U : EVENT_FOREIGN) |
