@@ -1,0 +1,385 @@
+/*
+ * A broker inside the test that takes deliveries: database, accounts and ingest as they
+ * are, a key of the test's own, and two peers on real channels, the webhook front and
+ * the API.
+ */
+#ifndef TESTS_FLOW_INGEST_HARNESS_H
+#define TESTS_FLOW_INGEST_HARNESS_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "broker/dispatch.h"
+#include "broker/events/ingest.h"
+#include "broker/flow.h"
+#include "broker/oauth/oauth.h"
+#include "broker/store/store.h"
+#include "broker/store/store_db.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/time.h"
+
+#define WAIT_MS 10000
+#define LINK_FRAME_MAX (262144 + PROTO_FRAME_EXTRA)
+#define ANSWERS_MAX 1200
+
+/* A front: its end in the broker, and its own. */
+struct front {
+	struct client client;
+	struct chan *peer;
+	bool refused; /* dispatch did not take a message */
+	struct proto_msg answers[ANSWERS_MAX];
+	size_t count;
+	size_t lasts; /* final answers among them, and requests that got none */
+};
+
+static char folder[64];
+static char path[128];
+static char key_path[128];
+static EVP_PKEY *own_key;
+static struct broker broker;
+static struct front hook;
+static struct front api;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static inline void
+turn(void)
+{
+	event_base_loop(broker.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	usleep(100);
+}
+
+#define RUN_UNTIL(condition) \
+	do { \
+		int64_t run_end = time_boot_ms() + WAIT_MS; \
+		while (!(condition) && time_boot_ms() < run_end) \
+			turn(); \
+		assert_true(condition); \
+	} while (0)
+
+/* Channels. */
+
+static inline void
+on_ready(struct chan *chan, void *arg)
+{
+	(void)chan;
+	(void)arg;
+}
+
+static inline void
+on_message(struct chan *chan, void *arg, struct proto_msg *msg)
+{
+	struct front *front = arg;
+
+	if (chan == front->client.chan)
+		front->refused = !dispatch(&front->client, msg);
+}
+
+static inline void
+on_closed(struct chan *chan, void *arg, const char *reason)
+{
+	(void)chan;
+	(void)arg;
+	(void)reason;
+}
+
+static const struct chan_handlers front_handlers = {
+	.on_ready = on_ready, .on_message = on_message, .on_closed = on_closed
+};
+
+static inline void
+front_connect(struct front *front, enum client_role role, const char *name)
+{
+	struct chan_options options = { .program = "test",
+		.version = "1",
+		.role = "broker",
+		.expect = name,
+		.broker = true,
+		.sender = CHAN_ANY_UID,
+		.frame_max = LINK_FRAME_MAX,
+		.handlers = &front_handlers,
+		.arg = front };
+	int ends[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+	    0);
+	*front = (struct front){ .client = { .broker = &broker, .role = role } };
+	LIST_INIT(&front->client.flows);
+	front->client.chan = chan_new(broker.base, ends[0], &options);
+	options.role = name;
+	options.expect = "broker";
+	options.broker = false;
+	front->peer = chan_new(broker.base, ends[1], &options);
+	RUN_UNTIL(chan_is_ready(front->peer) && chan_is_ready(front->client.chan));
+}
+
+static inline void
+front_forget(struct front *front)
+{
+	while (front->count > 0)
+		proto_clear(&front->answers[--front->count]);
+	front->lasts = 0;
+}
+
+/* As the broker does when a front goes. */
+static inline void
+front_disconnect(struct front *front)
+{
+	if (!front->client.chan)
+		return;
+	ingest_client_gone(broker.ingest, &front->client);
+	flows_client_gone(&front->client);
+	chan_free(front->peer);
+	chan_free(front->client.chan);
+	front->peer = NULL;
+	front->client.chan = NULL;
+}
+
+static inline void
+on_answer(void *arg, struct proto_msg *answer, bool last)
+{
+	struct front *front = arg;
+
+	if (answer && front->count < ANSWERS_MAX)
+		front->answers[front->count++] = proto_move(answer);
+	front->lasts += last;
+}
+
+static inline void
+front_send(struct front *front, const struct proto_msg *msg)
+{
+	assert_int_not_equal(
+	    chan_request(front->peer, msg, WAIT_MS, on_answer, front), 0);
+}
+
+/* Asks, and gives the last answer, good until the next one. */
+static inline const struct proto_msg *
+front_ask(struct front *front, const struct proto_msg *msg)
+{
+	front_forget(front);
+	front_send(front, msg);
+	RUN_UNTIL(front->lasts);
+	assert_true(front->count > 0);
+	return &front->answers[front->count - 1];
+}
+
+/* The broker. */
+
+static inline void
+configure(const char *text)
+{
+	struct config_error *problem = xcalloc(1, sizeof(*problem));
+
+	if (config_parse(text, strlen(text), "test", &broker.config, problem) < 0)
+		fail_msg("%s", problem->error[0].sentence);
+	broker.config.platform[CONFIG_PLATFORM_KICK].public_key_file =
+	    xstrdup(key_path);
+	free(problem);
+}
+
+static inline void
+write_key(void)
+{
+	FILE *file = fopen(key_path, "we");
+
+	assert_non_null(file);
+	assert_int_equal(PEM_write_PUBKEY(file, own_key), 1);
+	fclose(file);
+}
+
+static inline void
+start_broker(const char *config)
+{
+	char error[STORE_ERROR_SIZE];
+
+	broker = (struct broker){ .base = event_base_new() };
+	LIST_INIT(&broker.counters);
+	configure(config);
+	if (store_open(broker.base, path, &broker.store, error) != 0)
+		fail_msg("%s", error);
+	assert_int_equal(oauth_start(&broker), 0);
+	if (ingest_new(&broker, &broker.ingest, error) != 0)
+		fail_msg("%s", error);
+	front_connect(&hook, CLIENT_webhook, "webhook");
+	front_connect(&api, CLIENT_api, "api");
+}
+
+static inline void
+stop_broker(void)
+{
+	front_forget(&hook);
+	front_forget(&api);
+	front_disconnect(&hook);
+	front_disconnect(&api);
+	flows_end(&broker);
+	store_close(broker.store);
+	ingest_free(broker.ingest);
+	oauth_stop(&broker);
+	config_clear(&broker.config);
+	event_base_free(broker.base);
+}
+
+static inline int
+setup_with(const char *config)
+{
+	log_set_level(LOG_LEVEL_error);
+	snprintf(folder, sizeof(folder), "/tmp/streamhold-ingest-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof(path), "%s/streamhold.db", folder);
+	snprintf(key_path, sizeof(key_path), "%s/key.pem", folder);
+	if (!own_key)
+		own_key = EVP_RSA_gen(2048);
+	write_key();
+	start_broker(config);
+	return 0;
+}
+
+static inline int
+setup(void **state)
+{
+	(void)state;
+	return setup_with("{\"subscriptions\":{\"kick\":[{\"username\":\"Streamer\","
+			  "\"events\":[\"channel.followed\"]}]}}");
+}
+
+static inline int
+teardown(void **state)
+{
+	char name[200];
+
+	(void)state;
+	stop_broker();
+	snprintf(name, sizeof(name), "%s-wal", path);
+	(void)unlink(name);
+	(void)unlink(path);
+	(void)unlink(key_path);
+	return rmdir(folder);
+}
+
+static inline int
+free_key(void **state)
+{
+	(void)state;
+	EVP_PKEY_free(own_key);
+	return 0;
+}
+
+/* Deliveries. */
+
+struct signed_delivery {
+	char id[64];
+	char timestamp[64];
+	char signature[400];
+	struct proto_msg msg;
+};
+
+static inline void
+sign(struct signed_delivery *delivery, EVP_PKEY *key)
+{
+	const struct proto_bytes *body = &delivery->msg.delivery.body;
+	struct buf message = BUF_EMPTY;
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	uint8_t raw[512];
+	size_t size = sizeof(raw);
+	char *text;
+
+	buf_printf(&message, "%s.%s.", delivery->id, delivery->timestamp);
+	buf_add(&message, body->data, body->length);
+	assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key), 1);
+	assert_int_equal(EVP_DigestSign(context, raw, &size, buf_bytes(&message),
+			     buf_length(&message)),
+	    1);
+	text = base64_encode(raw, size);
+	memcpy(delivery->signature, text, strlen(text) + 1);
+	free(text);
+	EVP_MD_CTX_free(context);
+	buf_clear(&message);
+}
+
+/* A delivery of these bytes sent `age_s` ago, signed. */
+static inline void
+make_delivery(struct signed_delivery *delivery, const char *id, int64_t age_s,
+    const void *body, size_t length)
+{
+	snprintf(delivery->id, sizeof(delivery->id), "%s", id);
+	time_format(time_now_ms() - age_s * 1000, delivery->timestamp);
+	delivery->msg = (struct proto_msg){ .type = MSG_delivery,
+		.delivery = { .message_id = delivery->id,
+		    .subscription_id = "01SUB",
+		    .timestamp = delivery->timestamp,
+		    .type = "channel.followed",
+		    .version = "1",
+		    .signature = delivery->signature,
+		    .content_type = "application/json",
+		    .user_agent = "Go-http-client/1.1",
+		    .body = { .data = body, .length = length } } };
+	sign(delivery, own_key);
+}
+
+static const char ours[] =
+    "{\"broadcaster\":{\"user_id\":7,\"username\":\"STREAMER\","
+    "\"channel_slug\":\"streamer\"},\"follower\":{\"user_id\":8}}";
+static const char foreign[] = "{\"broadcaster\":{\"user_id\":9,\"username\":\"Other\","
+			      "\"channel_slug\":\"other\"}}";
+
+/* What becomes of a delivery. */
+static inline const char *
+deliver(const struct signed_delivery *delivery)
+{
+	const struct proto_msg *answer = front_ask(&hook, &delivery->msg);
+
+	return answer->type == MSG_delivered ? answer->delivered.verdict
+					     : answer->failed.code;
+}
+
+static inline const char *
+deliver_text(const char *id, const char *body)
+{
+	struct signed_delivery delivery;
+
+	make_delivery(&delivery, id, 0, body, strlen(body));
+	return deliver(&delivery);
+}
+
+/* A job that holds the database's thread until the gate opens, and may fail then. */
+struct gate_job {
+	struct store_job job;
+	int fail;
+};
+
+static inline int
+run_gate(struct store_job *job, struct db *db)
+{
+	(void)db;
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	return ((struct gate_job *)job)->fail;
+}
+
+static inline void
+done_gate(struct store_job *job, int result)
+{
+	(void)job;
+	(void)result;
+}
+
+#endif
