@@ -1,0 +1,369 @@
+/*
+ * Events read back through dispatch: pages, their filters and ends, long payloads in
+ * parts, single events, and askers that go away.
+ */
+#include <sys/stat.h>
+
+#include "broker/events/events.h"
+#include "broker/store/store_event.h"
+#include "ingest_harness.h"
+
+/* Puts rows straight into the database, many in one job. */
+struct fill_job {
+	struct store_job job;
+	unsigned from;
+	unsigned count;
+	uint32_t flags;
+	const uint8_t *body;
+	size_t length;
+	bool done;
+};
+
+static int
+run_fill(struct store_job *job, struct db *db)
+{
+	struct fill_job *fill = (struct fill_job *)job;
+	char id[16];
+	unsigned i;
+
+	for (i = fill->from; i < fill->from + fill->count; i++) {
+		const struct store_delivery delivery = { .platform = "kick",
+			.message_id = id,
+			.type = i % 2 ? "channel.followed" : "kicks.gifted",
+			.version = 1,
+			.received_at = 1,
+			.flags = fill->flags,
+			.timestamp = "t",
+			.signature = "s",
+			.body = fill->body,
+			.body_length = fill->length };
+		uint64_t seq;
+		int result;
+
+		snprintf(id, sizeof(id), "e%u", i);
+		result = store_event_put(db, &delivery, &seq);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static void
+done_fill(struct store_job *job, int result)
+{
+	assert_int_equal(result, 0);
+	((struct fill_job *)job)->done = true;
+}
+
+static void
+fill(unsigned from, unsigned count, uint32_t flags, const void *body, size_t length)
+{
+	struct fill_job job = { .job = { .run = run_fill, .done = done_fill },
+		.from = from,
+		.count = count,
+		.flags = flags,
+		.body = body,
+		.length = length };
+
+	store_submit(broker.store, &job.job);
+	RUN_UNTIL(job.done);
+}
+
+/* Asks for a page; how many events came. */
+static size_t
+list(struct proto_events_list wanted)
+{
+	const struct proto_msg msg = { .type = MSG_events_list, .events_list = wanted };
+	const struct proto_msg *last = front_ask(&api, &msg);
+	size_t events = 0;
+	size_t i;
+
+	assert_int_equal(last->type, MSG_list_end);
+	for (i = 0; i + 1 < api.count; i++)
+		events += api.answers[i].type == MSG_event;
+	return events;
+}
+
+static uint64_t
+next_after(void)
+{
+	return api.answers[api.count - 1].list_end.next;
+}
+
+static void
+pages_follow_one_another(void **state)
+{
+	uint64_t after = 0;
+	uint64_t seq = 1;
+	size_t i;
+
+	(void)state;
+	fill(1, 25, 0, "{}", 2);
+	while (list((struct proto_events_list){ .after = after, .limit = 10 }) > 0) {
+		for (i = 0; i + 1 < api.count; i++)
+			assert_int_equal(api.answers[i].event.seq, seq++);
+		after = next_after();
+		assert_int_equal(after, seq - 1);
+	}
+	assert_int_equal(seq, 26);
+	assert_int_equal(next_after(), 25);
+}
+
+static void
+an_empty_page_repeats_after(void **state)
+{
+	static const uint64_t afters[] = { 0, 1, 4711, INT64_MAX, UINT64_MAX };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(
+		    list((struct proto_events_list){ .after = afters[i], .limit = 1 }),
+		    0);
+		assert_int_equal(next_after(), afters[i]);
+	}
+	fill(1, 10, EVENT_FOREIGN, "{}", 2);
+	assert_int_equal(
+	    list((struct proto_events_list){ .after = 3, .limit = 10 }), 0);
+	assert_int_equal(next_after(), 3);
+}
+
+static void
+filters_are_kept(void **state)
+{
+	(void)state;
+	fill(1, 10, 0, "{}", 2);
+	fill(11, 4, EVENT_FOREIGN, "{}", 2);
+	assert_int_equal(list((struct proto_events_list){ .limit = 500 }), 10);
+	assert_int_equal(
+	    list((struct proto_events_list){ .limit = 500, .foreign = true }), 14);
+	assert_string_equal(api.answers[13].event.flags, "foreign");
+	assert_int_equal(
+	    list((struct proto_events_list){ .limit = 500, .type = "kicks.gifted" }),
+	    5);
+	assert_int_equal(
+	    list((struct proto_events_list){ .limit = 500, .platform = "kick" }), 10);
+	assert_int_equal(
+	    list((struct proto_events_list){ .limit = 500, .platform = "twitch" }), 0);
+}
+
+static void
+an_event_behind_many_others_is_found(void **state)
+{
+	(void)state;
+	fill(1, 3 * STORE_EVENT_SCAN_MAX, EVENT_FOREIGN, "{}", 2);
+	fill(3 * STORE_EVENT_SCAN_MAX + 1, 1, 0, "{}", 2);
+	assert_int_equal(list((struct proto_events_list){ .limit = 10 }), 1);
+	assert_int_equal(api.answers[0].event.seq, 3 * STORE_EVENT_SCAN_MAX + 1);
+	assert_int_equal(next_after(), 3 * STORE_EVENT_SCAN_MAX + 1);
+}
+
+/* The first bytes come with the event, the others in parts, in order. */
+static void
+check_payload(size_t first, const uint8_t *body, size_t length)
+{
+	const struct proto_event *event = &api.answers[first].event;
+	size_t at = event->payload.length;
+	size_t i;
+
+	assert_int_equal(api.answers[first].type, MSG_event);
+	assert_int_equal(event->payload_length, length);
+	assert_memory_equal(event->payload.data, body, at);
+	for (i = first + 1; at < length; i++) {
+		const struct proto_bytes *part = &api.answers[i].event_part.payload;
+
+		assert_int_equal(api.answers[i].type, MSG_event_part);
+		assert_true(part->length > 0 && part->length <= length - at);
+		assert_memory_equal(part->data, body + at, part->length);
+		at += part->length;
+	}
+	assert_int_not_equal(api.answers[i].type, MSG_event_part);
+}
+
+static void
+long_payloads_come_in_parts(void **state)
+{
+	static const size_t lengths[] = { 0, 1, 32767, 32768, 32769, 65536, 65537,
+		262144 };
+	uint8_t *body = xmalloc(262144);
+	const struct proto_msg get = { .type = MSG_event_get,
+		.event_get = { .seq = 0 } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 262144; i++)
+		body[i] = (uint8_t)(i * 7 + i / 300);
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct proto_msg one = get;
+
+		fill((unsigned)i + 1, 1, EVENT_NOT_JSON, body, lengths[i]);
+		one.event_get.seq = i + 1;
+		assert_int_equal(front_ask(&api, &one)->type, MSG_list_end);
+		assert_false(api.answers[0].event.json);
+		check_payload(0, body, lengths[i]);
+	}
+	assert_int_equal(list((struct proto_events_list){ .limit = 500 }), i);
+	free(body);
+}
+
+static void
+a_page_ends_after_its_bytes(void **state)
+{
+	size_t size = 100000;
+	uint8_t *body = xcalloc(1, size);
+	size_t expected = EVENTS_PAGE_BYTES / size + 1;
+
+	(void)state;
+	fill(1, 20, 0, body, size);
+	assert_int_equal(list((struct proto_events_list){ .limit = 500 }), expected);
+	assert_int_equal(next_after(), expected);
+	assert_int_equal(
+	    list((struct proto_events_list){ .after = expected, .limit = 500 }),
+	    20 - expected);
+	free(body);
+}
+
+static void
+expect_none(struct proto_event_get wanted)
+{
+	const struct proto_msg get = { .type = MSG_event_get, .event_get = wanted };
+	const struct proto_msg *answer = front_ask(&api, &get);
+
+	assert_int_equal(answer->type, MSG_failed);
+	assert_string_equal(answer->failed.code, "not_found");
+	assert_int_equal(api.count, 1);
+}
+
+static void
+one_event_is_found_by_number_or_id(void **state)
+{
+	struct proto_msg get = { .type = MSG_event_get, .event_get = { .seq = 2 } };
+
+	(void)state;
+	fill(1, 3, 0, "{}", 2);
+	assert_int_equal(front_ask(&api, &get)->type, MSG_list_end);
+	assert_string_equal(api.answers[0].event.id, "e2");
+	get.event_get = (struct proto_event_get){ .id = "e3" };
+	assert_int_equal(front_ask(&api, &get)->type, MSG_list_end);
+	assert_int_equal(api.answers[0].event.seq, 3);
+	expect_none((struct proto_event_get){ .seq = 4 });
+	expect_none((struct proto_event_get){ .seq = UINT64_MAX });
+	expect_none((struct proto_event_get){ .id = "e4" });
+	expect_none((struct proto_event_get){ .seq = 2, .id = "e2" });
+	expect_none((struct proto_event_get){ .seq = 0 });
+}
+
+static void
+many_may_ask_at_once(void **state)
+{
+	const struct proto_msg page = { .type = MSG_events_list,
+		.events_list = { .limit = 5 } };
+	const struct proto_msg one = { .type = MSG_event_get,
+		.event_get = { .seq = 9 } };
+	unsigned i;
+
+	(void)state;
+	fill(1, 10, 0, "{}", 2);
+	front_forget(&api);
+	for (i = 0; i < 60; i++)
+		front_send(&api, i % 2 ? &page : &one);
+	RUN_UNTIL(api.lasts == 60);
+	assert_int_equal(api.count, 30 * 2 + 30 * 6);
+}
+
+/* Flows that wait for the database while their asker goes. */
+static void
+an_asker_may_go_away(void **state)
+{
+	const struct proto_msg page = { .type = MSG_events_list,
+		.events_list = { .limit = 5 } };
+	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
+	unsigned i;
+
+	(void)state;
+	fill(1, 10, 0, "{}", 2);
+	pthread_mutex_lock(&gate);
+	store_submit(broker.store, &held.job);
+	for (i = 0; i < 20; i++)
+		front_send(&api, &page);
+	RUN_UNTIL(store_backlog(broker.store) == 21);
+	front_disconnect(&api);
+	assert_true(LIST_EMPTY(&api.client.flows));
+	pthread_mutex_unlock(&gate);
+	RUN_UNTIL(store_backlog(broker.store) == 0);
+	front_forget(&api);
+	front_connect(&api, CLIENT_api, "api");
+	assert_int_equal(list((struct proto_events_list){ .limit = 500 }), 10);
+}
+
+static void
+what_cannot_be_read_is_answered_so(void **state)
+{
+	const struct proto_msg page = { .type = MSG_events_list,
+		.events_list = { .limit = 5 } };
+	const struct proto_msg one = { .type = MSG_event_get,
+		.event_get = { .seq = 1 } };
+	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
+	struct gate_job failing = { .job = { .run = run_gate, .done = done_gate },
+		.fail = -ENOSPC };
+
+	(void)state;
+	fill(1, 10, 0, "{}", 2);
+	pthread_mutex_lock(&gate);
+	store_submit(broker.store, &held.job);
+	usleep(20000);
+	front_forget(&api);
+	front_send(&api, &page);
+	front_send(&api, &one);
+	RUN_UNTIL(store_backlog(broker.store) == 3);
+	store_submit(broker.store, &failing.job);
+	pthread_mutex_unlock(&gate);
+	RUN_UNTIL(api.lasts == 2);
+	assert_int_equal(api.count, 2);
+	assert_string_equal(api.answers[0].failed.code, "storage_failed");
+	assert_string_equal(api.answers[1].failed.code, "storage_failed");
+}
+
+static void
+an_event_that_was_damaged_says_so(void **state)
+{
+	sqlite3 *handle;
+
+	(void)state;
+	fill(1, 2, 0, "{}", 2);
+	stop_broker();
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(handle, "UPDATE events SET body = x'7b5d' WHERE seq = 1", NULL,
+		NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(handle);
+	start_broker("{}");
+	assert_int_equal(list((struct proto_events_list){ .limit = 5 }), 2);
+	assert_string_equal(api.answers[0].event.flags, "damaged");
+	assert_false(api.answers[0].event.json);
+	assert_string_equal(api.answers[1].event.flags, "");
+	assert_true(api.answers[1].event.json);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(pages_follow_one_another),
+		TEST(an_empty_page_repeats_after),
+		TEST(filters_are_kept),
+		TEST(an_event_behind_many_others_is_found),
+		TEST(long_payloads_come_in_parts),
+		TEST(a_page_ends_after_its_bytes),
+		TEST(one_event_is_found_by_number_or_id),
+		TEST(many_may_ask_at_once),
+		TEST(an_asker_may_go_away),
+		TEST(what_cannot_be_read_is_answered_so),
+		TEST(an_event_that_was_damaged_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, free_key);
+}
