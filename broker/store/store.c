@@ -32,11 +32,12 @@
 #define LINGER_SHARE 8
 #define LINGER_MAX_US 2000
 
-/* Pages in the WAL at which a checkpoint runs: small on fast disks for short stalls,
- * larger with slow commits. */
+/* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
+ * where a commit is slow. The WAL is never cut shorter than the larger of them
+ * (journal_size_limit), because extending it again makes each sync slower. */
 #define CHECKPOINT_FAST 250
 #define CHECKPOINT_SLOW 4000
-#define CHECKPOINT_SLOW_FROM_US 1000
+#define CHECKPOINT_SLOW_FROM_US 3000
 
 struct queue {
 	struct store_job *first;
@@ -106,7 +107,18 @@ is_broken(int result)
 }
 
 static int
-run_batch(struct db *db, struct queue *batch)
+commit(struct db *db, int64_t *ret_us)
+{
+	int64_t start = time_boot_us();
+	int result = exec(db, "COMMIT");
+
+	*ret_us = time_boot_us() - start;
+	return result;
+}
+
+/* *ret_commit_us is left alone when there was no commit. */
+static int
+run_batch(struct db *db, struct queue *batch, int64_t *ret_commit_us)
 {
 	struct store_job *job;
 	int result = db->broken ? db->broken : exec(db, "BEGIN IMMEDIATE");
@@ -114,7 +126,7 @@ run_batch(struct db *db, struct queue *batch)
 	for (job = batch->first; job && result == 0; job = job->next)
 		result = job->run(job, db);
 	if (result == 0)
-		result = exec(db, "COMMIT");
+		result = commit(db, ret_commit_us);
 	if (result < 0 && !sqlite3_get_autocommit(db->handle))
 		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 	if (is_broken(result))
@@ -141,16 +153,12 @@ measure(struct store *store, struct queue *batch, int result, int64_t us)
 {
 	struct store_stats *stats = &store->stats;
 	int64_t average = stats->commit_us;
-	bool was_slow = average >= CHECKPOINT_SLOW_FROM_US;
 
 	stats->commits++;
 	stats->jobs += batch->count;
 	stats->failures += result < 0;
 	average += (us - average) / 8;
 	stats->commit_us = (uint32_t)(average < 0 ? 0 : average);
-	if (was_slow != (stats->commit_us >= CHECKPOINT_SLOW_FROM_US))
-		(void)sqlite3_wal_autocheckpoint(
-		    store->db.handle, was_slow ? CHECKPOINT_FAST : CHECKPOINT_SLOW);
 }
 
 /* Waits for jobs. False when it is time to stop and nothing is left. */
@@ -188,18 +196,47 @@ hand_back(struct store *store, struct queue *batch, int result, int64_t us)
 	(void)written; /* A full counter wakes the loop as well. */
 }
 
+/* Moves the WAL into the database when it is long enough. Done after the answers are on
+ * their way, so that nobody waits for it but the next commit. */
+static void
+checkpoint(struct store *store)
+{
+	int most = store->stats.commit_us >= CHECKPOINT_SLOW_FROM_US ? CHECKPOINT_SLOW
+								     : CHECKPOINT_FAST;
+
+	if (store->db.wal_pages < most || store->db.broken)
+		return;
+	store->db.wal_pages = 0;
+	if (sqlite3_wal_checkpoint_v2(store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE,
+		NULL, NULL) == SQLITE_OK)
+		return;
+	if (is_broken(db_result(&store->db)))
+		store->db.broken = db_result(&store->db);
+}
+
+static int
+on_wal(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct db *db = arg;
+
+	(void)handle;
+	(void)name;
+	db->wal_pages = pages;
+	return SQLITE_OK;
+}
+
 static void *
 thread_main(void *arg)
 {
 	struct store *store = arg;
 	struct queue batch;
-	int64_t start;
+	int64_t commit_us = 0;
 	int result;
 
 	while (next_batch(store, &batch)) {
-		start = time_boot_us();
-		result = run_batch(&store->db, &batch);
-		hand_back(store, &batch, result, time_boot_us() - start);
+		result = run_batch(&store->db, &batch, &commit_us);
+		hand_back(store, &batch, result, commit_us);
+		checkpoint(store);
 	}
 	return NULL;
 }
@@ -252,7 +289,7 @@ store_open(
 		free(store);
 		return result;
 	}
-	(void)sqlite3_wal_autocheckpoint(store->db.handle, CHECKPOINT_FAST);
+	(void)sqlite3_wal_hook(store->db.handle, on_wal, &store->db);
 	store->path = xstrdup(path);
 	store->stats.schema = store_schema_count;
 	queue_init(&store->todo);

@@ -8,10 +8,11 @@
 
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
+#include "broker/store/store_inner.h"
 #include "common/crypto.h"
 
 static const char insert_id[] =
-    "INSERT INTO message_ids (message_id, received_at) VALUES (?1, ?2) "
+    "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO NOTHING";
 
 static const char insert_event[] =
@@ -31,6 +32,8 @@ static const char select_by_seq[] = "SELECT " COLUMNS " FROM events WHERE seq = 
 static const char select_by_id[] =
     "SELECT " COLUMNS " FROM events WHERE seq = "
     "(SELECT seq FROM message_ids WHERE message_id = ?1)";
+static const char select_seq[] =
+    "SELECT max(last, coalesce((SELECT max(seq) FROM events), 0)) FROM sequence";
 static const char select_count[] = "SELECT count(*), coalesce(max(seq), 0) FROM events";
 
 void
@@ -45,6 +48,19 @@ store_event_clear(struct store_event *event)
 	*event = (struct store_event){ .seq = 0 };
 }
 
+int
+store_event_load_seq(struct db *db)
+{
+	sqlite3_stmt *statement = db_statement(db, select_seq);
+	int result = db_step(db, statement);
+
+	if (result > 0)
+		db->last_seq = (uint64_t)db_column_number(statement, 0);
+	db_finish(statement);
+	return result > 0 ? 0 : result < 0 ? result : -EBADMSG;
+}
+
+/* A seq that was given out in a transaction that failed is never given out again. */
 static int
 put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 {
@@ -52,13 +68,14 @@ put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 	int result;
 
 	db_bind_text(statement, 1, delivery->message_id);
-	db_bind_number(statement, 2, delivery->received_at);
+	db_bind_number(statement, 2, (int64_t)(db->last_seq + 1));
+	db_bind_number(statement, 3, delivery->received_at);
 	result = db_run(db, statement);
 	if (result < 0)
 		return result;
 	if (db_changes(db) == 0)
 		return 0;
-	*ret_seq = (uint64_t)db_last_row(db);
+	*ret_seq = ++db->last_seq;
 	return 1;
 }
 

@@ -63,6 +63,9 @@ void store_event_clear(struct store_event *event);
 int store_event_put(
     struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq);
 
+/* Reads the last seq at start. 0 or a negative errno. Called by store_open.c only. */
+int store_event_load_seq(struct db *db);
+
 /* A page of events. */
 struct store_event_query {
 	uint64_t after;       /* only greater seq */

@@ -4,7 +4,9 @@
 #ifndef BROKER_STORE_STORE_INNER_H
 #define BROKER_STORE_STORE_INNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <sqlite3.h>
 
@@ -20,7 +22,9 @@ struct db {
 	sqlite3 *handle;
 	struct db_cached cached[DB_STATEMENTS_MAX];
 	size_t cached_count;
-	int broken; /* after an I/O error nothing is tried again */
+	int broken;        /* after an I/O error nothing is tried again */
+	uint64_t last_seq; /* of events; ahead of the database in a transaction */
+	int wal_pages;     /* after the last commit */
 };
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "broker/store/store_db.h"
+#include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
 #include "broker/store/store_schema.h"
 #include "common/alloc.h"
@@ -153,13 +154,13 @@ configure(struct db *db)
 	    pragma(db, "PRAGMA synchronous=FULL", NULL) &&
 	    pragma(db, "PRAGMA synchronous", "2") &&
 	    pragma(db, "PRAGMA journal_mode", "wal") &&
-	    pragma(db, "PRAGMA journal_size_limit=4194304", NULL) &&
+	    pragma(db, "PRAGMA journal_size_limit=16777216", NULL) &&
 	    pragma(db, "PRAGMA secure_delete=ON", NULL) &&
 	    pragma(db, "PRAGMA trusted_schema=OFF", NULL) &&
 	    pragma(db, "PRAGMA cell_size_check=ON", NULL) &&
 	    pragma(db, "PRAGMA mmap_size=0", NULL) &&
 	    pragma(db, "PRAGMA temp_store=MEMORY", NULL) &&
-	    pragma(db, "PRAGMA cache_size=-6144", NULL) &&
+	    pragma(db, "PRAGMA cache_size=-4096", NULL) &&
 	    pragma(db, "PRAGMA foreign_keys=ON", NULL);
 }
 
@@ -240,6 +241,8 @@ db_open(struct db *db, const char *path, char *error)
 		goto out;
 	}
 	result = migrate(db, path, error);
+	if (result == 0 && store_event_load_seq(db) < 0)
+		result = fail_sqlite(db, path, "reading the sequence", error);
 	if (result == 0)
 		result = sync_folder(path) < 0
 		    ? fail(-EIO, error, path, "cannot be synced")

@@ -66,16 +66,14 @@ const char *const store_schema_steps[] = {
 	"	UNIQUE (platform, username_key)"
 	") STRICT;"
 
-	/* Message ids outlive their events, so that a late repeat is known. They give
-	 * out seq; AUTOINCREMENT keeps it increasing when the newest rows are deleted.
-	 */
+	/* Message ids outlive their events, so that a late repeat is known. */
 	"CREATE TABLE message_ids ("
-	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-	"	message_id TEXT NOT NULL UNIQUE,"
+	"	message_id TEXT PRIMARY KEY,"
+	"	seq INTEGER NOT NULL,"
 	"	received_at INTEGER NOT NULL"
-	") STRICT;"
+	") STRICT, WITHOUT ROWID;"
 
-	/* Deliveries as received; seq is that of message_ids, sha256 is over the body.
+	/* Deliveries as received; sha256 is over the body.
 	 */
 	"CREATE TABLE events ("
 	"	seq INTEGER PRIMARY KEY,"
@@ -95,7 +93,18 @@ const char *const store_schema_steps[] = {
 	"	user_agent TEXT,"
 	"	sha256 BLOB NOT NULL,"
 	"	body BLOB NOT NULL"
-	") STRICT;",
+	") STRICT;"
+
+	/* The greatest seq of a deleted event: seq never goes back, whatever is
+	 * deleted, and storing an event does not have to write it. */
+	"CREATE TABLE sequence ("
+	"	id INTEGER PRIMARY KEY CHECK (id = 1),"
+	"	last INTEGER NOT NULL"
+	") STRICT;"
+	"INSERT INTO sequence (id, last) VALUES (1, 0);"
+	"CREATE TRIGGER event_deleted AFTER DELETE ON events"
+	"	WHEN old.seq > (SELECT last FROM sequence WHERE id = 1)"
+	"	BEGIN UPDATE sequence SET last = old.seq WHERE id = 1; END;",
 };
 
 const size_t store_schema_count =

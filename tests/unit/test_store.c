@@ -294,7 +294,7 @@ the_promises_pragmas_are_in_force(void **state)
 		{ "PRAGMA journal_mode", "wal" },
 		{ "PRAGMA synchronous", "2" },
 		{ "PRAGMA locking_mode", "exclusive" },
-		{ "PRAGMA journal_size_limit", "4194304" },
+		{ "PRAGMA journal_size_limit", "16777216" },
 		{ "PRAGMA secure_delete", "1" },
 		{ "PRAGMA trusted_schema", "0" },
 		{ "PRAGMA cell_size_check", "1" },
