@@ -3,6 +3,7 @@
  * does nothing itself; the test says what happens to it.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -252,7 +253,7 @@ a_deadline_fails_a_flow(void **state)
 	ask();
 	flow_wait(&made.flow, cancel, &made);
 	RUN_UNTIL(made.released);
-	assert_in_range(time_boot_ms() - start, 79, 1000);
+	assert_in_range(time_boot_ms() - start, 70, 1000); /* its clock is coarse */
 	assert_int_equal(made.cancels, 1);
 	RUN_UNTIL(lasts);
 	assert_string_equal(last_answer.failed.code, "timed_out");
@@ -441,7 +442,8 @@ expect_abort(void (*broken)(void))
 	int status;
 
 	if (child == 0) {
-		close(STDERR_FILENO); /* what assert says is expected */
+		signal(SIGABRT, SIG_DFL); /* cmocka would go on with the tests */
+		close(STDERR_FILENO);
 		broken();
 		_exit(0);
 	}
