@@ -75,7 +75,7 @@ def test_no_scopes_mean_the_defaults(front, broker, scopes):
     (b'{"a":"\\u0000"}', None), (b'{"a":1}{"b":2}', None), (b"[" * 60000, None),
     (b'{"a":{}' + b'}' * 2, None), (b"\xef\xbb\xbf{}", None),
     (b'{"client_id":"a","client_id":"a","client_secret":"b"}',
-     "The JSON body has the same key twice (line 1)"),
+     "The JSON body has the same key twice (line 1): client_id"),
     (b"{}", "client_id and client_secret are required"),
     (b'{"client_id":"a"}', "client_id and client_secret are required"),
     (b'{"client_id":"","client_secret":"b"}', "client_id and client_secret are required"),
