@@ -203,13 +203,13 @@ heal_and_reopen(void)
 /* Stores rows one commit each until `count` were tried; acked[i] says which were
  * promised. After the first failure nothing may succeed. */
 static unsigned
-store_rows(bool *acked, unsigned count, int failure)
+store_rows(bool *acked, unsigned count, size_t size, int failure)
 {
 	unsigned failures = 0;
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
-		int result = put_now("r", i, 100);
+		int result = put_now("r", i, size);
 
 		acked[i] = result == 0;
 		assert_true(result == 0 || result == failure);
@@ -253,7 +253,7 @@ a_failed_sync_is_final(void **state)
 		sync_fault = (struct fault){
 			.at = at, .code = SQLITE_IOERR_FSYNC, .error = EIO
 		};
-		failures = store_rows(acked, 12, -EIO);
+		failures = store_rows(acked, 12, 100, -EIO);
 		assert_true(failures > 0);
 		assert_int_equal(broken_calls, failures);
 		assert_int_equal(broken_result, -EIO);
@@ -264,6 +264,40 @@ a_failed_sync_is_final(void **state)
 		remove_file("");
 		remove_file("-wal");
 		open_store();
+	}
+}
+
+/* Enough rows for two checkpoints, so that each sync of them fails in its turn as well.
+ */
+static void
+a_failed_sync_of_a_checkpoint_is_final(void **state)
+{
+	enum { ROWS = 30, SIZE = 80000 };
+	bool acked[ROWS];
+	unsigned total;
+	unsigned at;
+
+	(void)state;
+	syncs = 0;
+	assert_int_equal(store_rows(acked, ROWS, SIZE, 0), 0);
+	total = syncs;
+	assert_true(total > ROWS + 2); /* there were checkpoints */
+	for (at = 2; at < total - 4; at++) {
+		close_store();
+		remove_file("");
+		remove_file("-wal");
+		open_store();
+		broken_calls = 0;
+		store_on_broken(store, on_broken, &broken_calls);
+		syncs = 0;
+		sync_fault = (struct fault){
+			.at = at, .code = SQLITE_IOERR_FSYNC, .error = EIO
+		};
+		assert_true(store_rows(acked, ROWS, SIZE, -EIO) > 0);
+		assert_true(broken_calls > 0);
+		assert_int_equal(syncs, at);
+		sync_fault.at = 0;
+		check_acked(acked, ROWS);
 	}
 }
 
@@ -278,7 +312,7 @@ a_sync_that_fails_for_want_of_space_is_final(void **state)
 	syncs = 0;
 	sync_fault =
 	    (struct fault){ .at = 3, .code = SQLITE_IOERR_FSYNC, .error = ENOSPC };
-	assert_int_equal(store_rows(acked, 6, -EIO), 4);
+	assert_int_equal(store_rows(acked, 6, 100, -EIO), 4);
 	assert_true(broken_calls > 0);
 	sync_fault.at = 0;
 	check_acked(acked, 6);
@@ -294,7 +328,7 @@ a_failed_write_is_final(void **state)
 	writes = 0;
 	write_fault =
 	    (struct fault){ .at = 7, .code = SQLITE_IOERR_WRITE, .error = EIO };
-	failures = store_rows(acked, 6, -EIO);
+	failures = store_rows(acked, 6, 100, -EIO);
 	assert_true(failures > 0);
 	assert_true(broken_calls > 0);
 	write_fault.at = 0;
@@ -574,6 +608,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(a_killed_broker_loses_nothing_that_was_done),
 		WITH_STORE(a_failed_sync_is_final),
+		WITH_STORE(a_failed_sync_of_a_checkpoint_is_final),
 		WITH_STORE(a_sync_that_fails_for_want_of_space_is_final),
 		WITH_STORE(a_failed_write_is_final),
 		WITH_STORE(every_job_of_a_failed_commit_fails),
