@@ -21,6 +21,7 @@ main(int argc, char **argv)
 	process_harden(sock_passed_init());
 	process_notify_open();
 	start_config(&broker, &options);
+	start_memory();
 	start_loop(&broker);
 	start_storage(&broker);
 	start_services(&broker);

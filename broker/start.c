@@ -2,6 +2,7 @@
  * Starting, running and stopping the broker. The one place that knows every part.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@
 #define ADMIN_GROUP "streamhold"
 /* How many changed options a reload names. */
 #define CHANGES_MAX 100
+/* Free memory at the end of the heap that is kept for the next batch. */
+#define MEMORY_KEPT (4 * 1024 * 1024)
 /* After a broken database answers still get so much time to leave. */
 #define BROKEN_GRACE_MS 100
 
@@ -81,6 +84,13 @@ start_config(struct broker *broker, const struct options *options)
 		return;
 	printf("%s: good\n", path);
 	exit(EXIT_STOPPED);
+}
+
+void
+start_memory(void)
+{
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 }
 
 /* Signals. */

@@ -11,6 +11,10 @@
 /* Reads the configuration, sets up the log, resolves the paths. With -n it leaves. */
 void start_config(struct broker *broker, const struct options *options);
 
+/* Keeps the allocator from giving memory back and asking for it again with every batch
+ * of the database's thread. */
+void start_memory(void);
+
 /* Makes the loop and catches signals. */
 void start_loop(struct broker *broker);
 
