@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,11 +26,12 @@
 #include "common/alloc.h"
 #include "common/time.h"
 
-/* Commits quicker than this are never waited for; slower ones let a share of their own
- * time pass first, so that closed-loop senders meet in one commit (performance.md,
- * "Slow disk"). */
-#define LINGER_FROM_US 300
-#define LINGER_SHARE 8
+/* A batch is not closed at once when the one before held several jobs: for a share of
+ * the commit's own time more may join, so that closed-loop senders meet in one commit
+ * instead of each waiting for two (performance.md, "Slow disk"). A lone job never
+ * waits. */
+#define LINGER_COMPANY 4
+#define LINGER_SHARE 4
 #define LINGER_MAX_US 2000
 
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
@@ -55,6 +57,7 @@ struct store {
 	struct queue finished;
 	bool stopping;
 	struct store_stats stats;
+	size_t last_batch; /* jobs in the batch before; the thread's own */
 	int event_fd;
 	struct event *event;
 	size_t backlog; /* the loop's own count */
@@ -137,18 +140,6 @@ run_batch(struct db *db, struct queue *batch, int64_t *ret_commit_us)
 }
 
 static void
-linger(uint32_t commit_us)
-{
-	uint32_t wait = commit_us / LINGER_SHARE;
-	struct timespec pause = { .tv_nsec = 0 };
-
-	if (commit_us < LINGER_FROM_US)
-		return;
-	pause.tv_nsec = (wait < LINGER_MAX_US ? wait : LINGER_MAX_US) * 1000L;
-	(void)nanosleep(&pause, NULL);
-}
-
-static void
 measure(struct store *store, struct queue *batch, int result, int64_t us)
 {
 	struct store_stats *stats = &store->stats;
@@ -161,23 +152,35 @@ measure(struct store *store, struct queue *batch, int result, int64_t us)
 	stats->commit_us = (uint32_t)(average < 0 ? 0 : average);
 }
 
+/* How long the next batch is left open, in nanoseconds. */
+static long
+linger_ns(const struct store *store)
+{
+	uint32_t us = store->stats.commit_us / LINGER_SHARE;
+
+	if (store->last_batch < LINGER_COMPANY || store->stopping)
+		return 0;
+	return (us < LINGER_MAX_US ? us : LINGER_MAX_US) * 1000L;
+}
+
 /* Waits for jobs. False when it is time to stop and nothing is left. */
 static bool
 next_batch(struct store *store, struct queue *batch)
 {
-	uint32_t commit_us;
+	struct timespec pause = { .tv_nsec = 0 };
 
 	queue_init(batch);
 	(void)pthread_mutex_lock(&store->lock);
 	while (!store->todo.first && !store->stopping)
 		(void)pthread_cond_wait(&store->wake, &store->lock);
-	commit_us = store->stats.commit_us;
-	if (commit_us >= LINGER_FROM_US && !store->stopping) {
+	pause.tv_nsec = linger_ns(store);
+	if (pause.tv_nsec) {
 		(void)pthread_mutex_unlock(&store->lock);
-		linger(commit_us);
+		(void)nanosleep(&pause, NULL);
 		(void)pthread_mutex_lock(&store->lock);
 	}
 	queue_take(&store->todo, batch, STORE_BATCH_MAX);
+	store->last_batch = batch->count;
 	(void)pthread_mutex_unlock(&store->lock);
 	return batch->first != NULL;
 }
@@ -233,6 +236,8 @@ thread_main(void *arg)
 	int64_t commit_us = 0;
 	int result;
 
+	/* The default slack of 50 us would double a short linger. */
+	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 	while (next_batch(store, &batch)) {
 		result = run_batch(&store->db, &batch, &commit_us);
 		hand_back(store, &batch, result, commit_us);
