@@ -1,11 +1,14 @@
 /*
  * events_list, from request to answer:
  *
+ *   wait    until fewer than EVENTS_READS_MAX others are being read
  *   read    a slice of rows on the database's thread; again while nothing has matched
  *   answer  an `event` row each, its further bytes as `event_part`, then `list_end`
  *
- * event_get does the same for one event.
+ * event_get does the same for one event. Readers wait for each other so that any number
+ * of them holds no more memory, and delays what is to be stored no longer, than a few.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,18 +26,24 @@ struct events_flow;
 /* The job outlives a flow that is cancelled, so it holds its own copies. */
 struct events_job {
 	struct store_job job;
-	struct events_flow *flow; /* NULL once cancelled */
-	struct proto_msg msg;     /* the request */
+	struct events_flow *flow; /* gone once cancelled */
+	struct store *store;
+	struct proto_msg msg; /* the request */
 	struct store_event_query query;
 	struct store_event *events;
 	int count;
 	uint64_t seen;
 	bool end;
+	bool reading; /* given to the database; else in `waiting` */
+	TAILQ_ENTRY(events_job) entry;
 };
 
 struct events_flow {
 	struct flow flow;
 };
+
+static TAILQ_HEAD(waiting_jobs, events_job) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static unsigned reading;
 
 static void read_slice(struct events_flow *flow, struct events_job *job);
 
@@ -50,11 +59,39 @@ job_free(struct events_job *job)
 	free(job);
 }
 
+/* The turn of those that wait, oldest first. */
+
+static void
+read_next(struct store *store)
+{
+	struct events_job *job;
+
+	while (reading < EVENTS_READS_MAX && (job = TAILQ_FIRST(&waiting))) {
+		TAILQ_REMOVE(&waiting, job, entry);
+		job->reading = true;
+		reading++;
+		flow_step(&job->flow->flow, "read");
+		store_submit(store, &job->job);
+	}
+}
+
+/* The database is done with a job. */
+static void
+read_over(struct events_job *job)
+{
+	job->reading = false;
+	reading--;
+}
+
 static void
 discard(struct store_job *base, int result)
 {
-	(void)result;
-	job_free((struct events_job *)base);
+	struct events_job *job = (struct events_job *)base;
+
+	read_over(job);
+	if (result != -ECANCELED) /* the store still takes jobs */
+		read_next(job->store);
+	job_free(job);
 }
 
 static void
@@ -62,7 +99,12 @@ cancel(void *arg)
 {
 	struct events_job *job = arg;
 
-	store_abandon(&job->job, discard);
+	if (job->reading) {
+		store_abandon(&job->job, discard);
+		return;
+	}
+	TAILQ_REMOVE(&waiting, job, entry);
+	job_free(job);
 }
 
 static void
@@ -113,12 +155,25 @@ send_event(struct flow *flow, const struct store_event *event)
 	}
 }
 
+/* Whether the peer has so much to read that a page has to be asked for again. */
+static bool
+fail_busy(struct events_flow *flow, struct events_job *job)
+{
+	if (chan_backlog(flow->flow.client->chan) <= EVENTS_BACKLOG_MAX)
+		return false;
+	job_free(job);
+	flow_fail(&flow->flow, ERR_busy, NULL);
+	return true;
+}
+
 static void
 answer(struct events_flow *flow, struct events_job *job)
 {
 	struct proto_msg last = { .type = MSG_list_end };
 	int i;
 
+	if (fail_busy(flow, job))
+		return;
 	flow_step(&flow->flow, "answer");
 	for (i = 0; i < job->count; i++)
 		send_event(&flow->flow, &job->events[i]);
@@ -148,7 +203,9 @@ done_page(struct store_job *base, int result)
 {
 	struct events_job *job = (struct events_job *)base;
 	struct events_flow *flow = job->flow;
+	struct store *store = job->store;
 
+	read_over(job);
 	flow_resume(&flow->flow);
 	if (result < 0) {
 		job_free(job);
@@ -160,14 +217,17 @@ done_page(struct store_job *base, int result)
 	} else {
 		answer(flow, job);
 	}
+	if (result != -ECANCELED)
+		read_next(store);
 }
 
 static void
 read_slice(struct events_flow *flow, struct events_job *job)
 {
-	flow_step(&flow->flow, "read");
+	flow_step(&flow->flow, "wait");
 	flow_wait(&flow->flow, cancel, job);
-	store_submit(flow->flow.broker->store, &job->job);
+	TAILQ_INSERT_TAIL(&waiting, job, entry);
+	read_next(job->store);
 }
 
 static struct events_job *
@@ -181,6 +241,7 @@ job_new(struct client *client, struct proto_msg *msg, const char *kind, uint32_t
 	    &flow->flow, client->broker, client, msg->rid, kind, DEADLINE_MS, release);
 	job->job = (struct store_job){ .run = run, .done = done };
 	job->flow = flow;
+	job->store = client->broker->store;
 	job->msg = proto_move(msg);
 	job->events = xcalloc(room, sizeof(*job->events));
 	return job;
@@ -223,9 +284,15 @@ done_get(struct store_job *base, int result)
 	struct events_job *job = (struct events_job *)base;
 	struct events_flow *flow = job->flow;
 	const struct proto_msg last = { .type = MSG_list_end };
+	struct store *store = job->store;
 	bool found = job->count > 0;
 
+	read_over(job);
+	if (result != -ECANCELED)
+		read_next(store);
 	flow_resume(&flow->flow);
+	if (result == 0 && fail_busy(flow, job))
+		return;
 	if (result == 0 && found)
 		send_event(&flow->flow, &job->events[0]);
 	job_free(job);
