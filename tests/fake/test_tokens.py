@@ -1,4 +1,6 @@
 """Refresh, rotation, and the forms and deaths of tokens, as the scripts ask for them."""
+from urllib.parse import parse_qs
+
 from .client import fetch
 from .flow import DEAD, INVALID_GRANT_401, SECRET, check, make, refusal
 
@@ -73,8 +75,10 @@ def test_refresh_of_another_client(flow):
 
 def test_twitch_refresh_must_be_encoded(twitch):
     twitch.fake.set(token_form="special")
-    while not set("%+&") & set(value := twitch.login()["refresh_token"]):
-        pass
+    while True:   # until the token means another one when it is sent as it is
+        value = twitch.login()["refresh_token"]
+        if parse_qs("sent=" + value).get("sent", [value]) != [value]:
+            break
     raw = ("grant_type=refresh_token&client_id=cid&client_secret=" + SECRET
            + "&refresh_token=" + value)
     answer = fetch("POST", twitch.token_url, raw,
