@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -193,12 +194,13 @@ def test_another_user_is_refused(service, folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_up_serves_an_ordinary_user(streamhold, folder):
+def test_up_serves_an_ordinary_user(streamhold, build, folder):
     folder.chmod(0o755)
+    shutil.copytree(build / "bin", folder / "bin")   # the build may lie where only root enters
     for name in ("state", "run"):
         (folder / name).mkdir(mode=0o700)
         os.chown(folder / name, 65534, 65534)
-    daemon = streamhold(user="nobody")
+    daemon = streamhold(user="nobody", build=folder)
     assert daemon.get("/readyz").status == 200
     assert daemon.stop() == 0
 
