@@ -69,7 +69,7 @@ class Front:
     """A running streamhold-httpd in a folder of its own."""
 
     def __init__(self, role="api", config=None, families=("4", "6"), unix=False, limits=None,
-                 arguments=()):
+                 arguments=(), wrapper=""):
         self.role = role
         self.folder = Path(tempfile.mkdtemp(prefix="streamhold-front-"))
         self.link = self.folder / "link.sock"
@@ -77,7 +77,7 @@ class Front:
         self.config = self.folder / "config.json"
         self.config.write_text(json.dumps(config or {}))
         listeners, names = self.listen(families, unix)
-        self.pid = self.spawn(listeners, names, limits, arguments)
+        self.pid = self.spawn(listeners, names, limits, arguments, wrapper)
         self.status = None
         for listener in listeners:
             listener.close()
@@ -105,7 +105,7 @@ class Front:
             listener.listen(1024)
         return [*listeners, link], ["http"] * len(listeners) + ["link"]
 
-    def spawn(self, listeners, names, limits, arguments):
+    def spawn(self, listeners, names, limits, arguments, wrapper):
         """By posix_spawn, which can put descriptors where they must be."""
         actions = []
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -120,7 +120,8 @@ class Front:
                        if not key.startswith("LISTEN_")}
         environment |= {"LISTEN_FDS": str(len(listeners)), "LISTEN_FDNAMES": ":".join(names)}
         command = ["LISTEN_PID=$$; export LISTEN_PID;", f"ulimit -n {limits};" if limits else "",
-                   f"exec {program()} --role {self.role} --config {self.config}", *arguments]
+                   f"exec {wrapper} {program()} --role {self.role} --config {self.config}",
+                   *arguments]
         pid = os.posix_spawn("/bin/sh", ["sh", "-c", " ".join(command)], environment,
                              file_actions=actions)
         for fd in (*high, log, log_copy):
