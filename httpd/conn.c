@@ -136,8 +136,12 @@ end_request(struct conn *conn)
 	if (request->secret)
 		wipe(buf_bytes(&conn->in), used);
 	buf_consume(&conn->in, used);
-	if (buf_length(&conn->in) == 0 && conn->in.capacity > BUFFER_KEEP)
-		buf_clear(&conn->in);
+	if (buf_length(&conn->in) == 0 && conn->in.capacity > BUFFER_KEEP) {
+		if (request->secret) /* chunks have left pieces further back */
+			buf_wipe(&conn->in);
+		else
+			buf_clear(&conn->in);
+	}
 	request_end(request);
 	conn_set_phase(conn, CONN_IDLE);
 }
@@ -261,6 +265,15 @@ process(struct conn *conn)
 			break;
 }
 
+/* A new phase has its whole time. */
+static void
+begin_deadline(struct conn *conn)
+{
+	if (conn->changed && conn->phase != CONN_DEAD)
+		conn->deadline = time_boot_ms() + phase_ms[conn->phase];
+	conn->changed = false;
+}
+
 /* Processes and writes until there is nothing to do but wait. */
 static void
 run(struct conn *conn)
@@ -283,9 +296,7 @@ run(struct conn *conn)
 			conn_set_reading(conn, true);
 	}
 out:
-	if (conn->changed && conn->phase != CONN_DEAD)
-		conn->deadline = time_boot_ms() + phase_ms[conn->phase];
-	conn->changed = false;
+	begin_deadline(conn);
 }
 
 void
@@ -332,6 +343,7 @@ on_write(evutil_socket_t fd, short what, void *arg)
 		conn->changed = true;
 		run(conn);
 	}
+	begin_deadline(conn);
 	leave(conn);
 }
 

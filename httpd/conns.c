@@ -16,7 +16,8 @@ shrink(struct conn *conn, int64_t now)
 	if (conn->phase != CONN_IDLE || conn->writing ||
 	    conn->deadline - IDLE_MS + SHRINK_MS > now)
 		return;
-	buf_clear(&conn->in);
+	/* A request that was refused early may have brought a secret as well. */
+	buf_wipe(&conn->in);
 	buf_clear(&conn->out);
 	conn_charge(conn);
 }

@@ -32,8 +32,8 @@ on_started(struct request *request, struct proto_msg *answer, bool last)
 
 	(void)last;
 	out_object(&json, NULL);
-	out_text(&json, "auth_url", answer->login_started.auth_url);
-	out_text(&json, "state", answer->login_started.state);
+	out_text(&json, "auth_url", secret_text(&answer->login_started.auth_url));
+	out_text(&json, "state", secret_text(&answer->login_started.state));
 	out_object_end(&json);
 	respond_json(request, body);
 	/* The state is for the client alone. */

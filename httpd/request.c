@@ -112,6 +112,7 @@ request_query(struct request *request, const struct url_query **ret_query)
 	int result = url_query_decode(text.data, text.length, &query);
 
 	if (result < 0) {
+		request_query_wipe();
 		respond_error(request, ERR_invalid_request,
 		    result == -E2BIG ? "The query has too many parameters"
 				     : "The query is not well-formed");

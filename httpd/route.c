@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "httpd/guard.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"
@@ -197,19 +198,18 @@ starts_with(struct http_text text, const char *start)
 	    memcmp(text.data, start, strlen(start)) == 0;
 }
 
-void
-route_head(struct request *request)
+/* Finds the route and takes what the path says. `path` is room to decode it. */
+static void
+judge_head(struct request *request, struct http_text raw, struct url_path *path)
 {
-	static struct url_path path;
-	struct http_text raw = http_text(request->bytes, request->parsed->path);
 	const struct route *route;
 	int result;
 
 	request->head = request->parsed->method == HTTP_HEAD;
 	if (!guard_request(request, starts_with(raw, "/oauth/callback/")))
 		return;
-	result = url_path_decode(raw.data, raw.length, 0, &path);
-	route = result == 0 ? find_pattern(request->httpd->role, &path) : NULL;
+	result = url_path_decode(raw.data, raw.length, 0, path);
+	route = result == 0 ? find_pattern(request->httpd->role, path) : NULL;
 	if (!route) {
 		respond_refusal(
 		    request, result == -EINVAL ? &bad_path : &no_route, false);
@@ -222,12 +222,24 @@ route_head(struct request *request)
 	}
 	route = request->route;
 	request->secret = (route->flags & ROUTE_SECRET) != 0;
-	if (route->role == HTTPD_API && !take_parameters(request, route, &path))
+	if (route->role == HTTPD_API && !take_parameters(request, route, path))
 		return;
 	/* A body that is too large is refused before its type is looked at. */
 	if (request->parsed->content_length > request->httpd->settings.body_max)
 		return;
 	(void)guard_body(request, (route->flags & ROUTE_BODY) != 0);
+}
+
+void
+route_head(struct request *request)
+{
+	static struct url_path path;
+	struct http_text raw = http_text(request->bytes, request->parsed->path);
+
+	judge_head(request, raw, &path);
+	/* It may hold a state. */
+	wipe(
+	    path.text, raw.length < sizeof(path.text) ? raw.length : sizeof(path.text));
 }
 
 void

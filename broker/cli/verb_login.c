@@ -68,13 +68,13 @@ print_address(const struct login *login)
 	if (login->cli->json) {
 		out_json_start_line(&json);
 		out_json_text(&json, "step", "started");
-		out_json_text(&json, "auth_url", started->auth_url);
+		out_json_text(&json, "auth_url", secret_text(&started->auth_url));
 		out_json_time(&json, "expires_at", started->expires_at);
 		out_json_finish(&json);
 	} else {
 		talk("Open this address in a browser on this machine, as %s:",
 		    login->cli->words[1]);
-		(void)printf("%s\n", started->auth_url);
+		(void)printf("%s\n", secret_text(&started->auth_url));
 	}
 	(void)fflush(stdout);
 }

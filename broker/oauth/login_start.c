@@ -191,12 +191,20 @@ run(struct store_job *job, struct db *db)
 	return store_login_put(db, &((struct start_job *)job)->login);
 }
 
+/* For a message, which copies it. */
+static struct secret
+borrow(char *text)
+{
+	return (
+	    struct secret){ .bytes = (unsigned char *)text, .length = strlen(text) };
+}
+
 static void
 on_stored(struct store_job *store_job, int result)
 {
 	struct start_job *job = (struct start_job *)store_job;
 	struct flow *flow = steps_done(&job->steps);
-	const struct login_start *login = (struct login_start *)flow;
+	struct login_start *login = (struct login_start *)flow;
 
 	if (result == 0) {
 		logins_add(&job->steps.broker->accounts->logins, job->login.state_hash,
@@ -210,8 +218,8 @@ on_stored(struct store_job *store_job, int result)
 		    &(const struct proto_msg){
 			.type = MSG_login_started,
 			.login_started = {
-				.auth_url = login->url,
-				.state = login->state,
+				.auth_url = borrow(login->url),
+				.state = borrow(login->state),
 				.expires_at = (uint64_t)job->login.expires_at,
 			},
 		    });

@@ -25,13 +25,13 @@ release(struct flow *flow)
 void
 on_login_wait(struct client *client, struct proto_msg *msg)
 {
-	const char *state = msg->login_wait.state;
+	const struct secret *state = &msg->login_wait.state;
 	struct login_entry *login;
 	struct login_wait *wait;
 	uint8_t hash[CRYPTO_SHA256_SIZE];
 	int64_t left;
 
-	logins_hash(state, strlen(state), hash);
+	logins_hash((const char *)state->bytes, state->length, hash);
 	login = logins_find(&client->broker->accounts->logins, hash);
 	if (!login) {
 		client_fail(client, msg->rid, ERR_invalid_state,

@@ -57,7 +57,7 @@ log_in(struct harness *h, const char *platform, const struct route *routes)
 	answer = harness_expect(h,
 	    MESSAGE(login_start, .platform = platform, .username = "Bob"),
 	    MSG_login_started);
-	strcpy(login, answer->login_started.state);
+	strcpy(login, secret_text(&answer->login_started.state));
 	harness_expect(h,
 	    MESSAGE(login_finish, .platform = platform, .state = secret_of(login),
 		.code = secret_of("code")),

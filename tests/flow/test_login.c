@@ -74,7 +74,7 @@ start_login(
 		login_start, .platform = platform, .username = name, .adopt = adopt),
 	    MSG_login_started);
 
-	strcpy(state, answer->login_started.state);
+	strcpy(state, secret_text(&answer->login_started.state));
 }
 
 static void
@@ -225,7 +225,7 @@ test_the_path_form_sends_the_state_in_the_redirect_address(void **state)
 	    "redirect_uri=http%%3A%%2F%%2Flocalhost%%3A3000%%2Foauth%%2Fcallback%%2F"
 	    "youtube%%2F%s&",
 	    login);
-	assert_non_null(strstr(answer->login_started.auth_url, expected));
+	assert_non_null(strstr(secret_text(&answer->login_started.auth_url), expected));
 	harness_expect(h, finish("youtube", login, CODE), MSG_login_finished);
 	assert_non_null(strstr(h->stub.requests[0], expected));
 }
@@ -660,7 +660,7 @@ test_a_login_can_be_waited_for_before_and_after_its_end(void **state)
 	char login[128];
 
 	prepare(h, 0, false, login);
-	wait.login_wait.state = login;
+	wait.login_wait.state = secret_of(login);
 	harness_send(h, &wait);
 	harness_send_also(h, finish("kick", login, CODE));
 	harness_wait(h, 2);
@@ -687,7 +687,7 @@ test_a_waiting_peer_may_leave(void **state)
 	int turns;
 
 	prepare(h, 0, false, login);
-	wait.login_wait.state = login;
+	wait.login_wait.state = secret_of(login);
 	harness_send(h, &wait);
 	for (turns = 0; turns < 3; turns++)
 		event_base_loop(h->broker.base, EVLOOP_NONBLOCK);

@@ -34,7 +34,7 @@ def test_standard_output_is_the_address_and_nothing_else(broker):
     assert "granted: user:read" in result.stderr and "not granted" not in result.stderr
     start = broker.questions("login_start")[0]
     assert (start.platform, start.username, start.adopt) == ("kick", "streamer123", False)
-    assert broker.questions("login_wait")[0].state == "st4te"
+    assert broker.questions("login_wait")[0].state == b"st4te"
 
 
 def test_what_was_not_granted_is_said(broker):
@@ -129,7 +129,7 @@ def test_a_restarted_broker_is_asked_again(broker, folder, build):
     out, talk = process.communicate(timeout=20)
     assert process.returncode == 0 and out == URL + "\n"
     assert "Logged in to kick" in talk
-    assert second.questions("login_wait")[0].state == "st4te"
+    assert second.questions("login_wait")[0].state == b"st4te"
     assert not second.questions("login_start")
 
 
