@@ -252,6 +252,7 @@ stop(struct broker *broker)
 {
 	size_t i;
 
+	process_block_signals();
 	process_notify("STOPPING=1");
 	flows_end(broker);
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);

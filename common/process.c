@@ -64,6 +64,19 @@ process_harden(int passed)
 }
 
 void
+process_block_signals(void)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+	size_t i;
+
+	(void)sigemptyset(&set);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaddset(&set, numbers[i]);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+void
 process_notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

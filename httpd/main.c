@@ -244,6 +244,7 @@ clean_up(struct httpd *httpd)
 {
 	size_t i;
 
+	process_block_signals();
 	listeners_free(httpd->listeners);
 	httpd->listeners = NULL;
 	httpd->draining = true;

@@ -175,6 +175,28 @@ def test_a_refusal_can_be_read_although_the_client_goes_on_sending(front):
         assert Reader(client).answer().status == 413
 
 
+def test_a_slow_reader_of_a_last_answer_is_not_lingered_for_longer(front):
+    """The second of lingering begins when the answer is out, however long that took."""
+    part = b"x" * 32768
+    broker = front.broker({"events_list": lambda m: [
+        ("event", {"seq": 1, "id": "i", "platform": "kick", "type": "t", "version": 1,
+                   "flags": "", "payload_length": 128 * len(part), "payload": part}),
+        *[("event_part", {"payload": part})] * 127, ("list_end", {"next": 1})]})
+    with front.connect() as client:
+        client.sendall(front.head(path="/events", headers=["Connection: close"]))
+        time.sleep(0.5)
+        reader = Reader(client)
+        assert len(reader.answer().body) > 5_000_000
+        assert reader.answer() is None
+        begin = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() - begin < 10:
+                client.sendall(b"x")
+                time.sleep(0.05)
+        assert 0.5 < time.monotonic() - begin < 3
+    broker.close()
+
+
 def test_unread_answers_are_bounded_and_cut(plain, monkeypatch):
     """H5: 200,000 pipelined requests by a client that never reads."""
     monkeypatch.setattr("tests.lib.front.BUILD", plain)
@@ -317,6 +339,16 @@ def test_term_finishes_what_is_in_progress(build):
             front.connect()
 
 
+def test_term_again_and_again_is_still_an_orderly_end(build):
+    with Front() as front:
+        for _ in range(100):
+            os.kill(front.pid, signal.SIGTERM)
+            time.sleep(0.002)
+            if front.poll() is not None:
+                break
+        assert front.stop() == 0
+
+
 def test_term_does_not_wait_for_ever(build):
     with Front("webhook", {"server": {"shutdown_timeout_ms": 500}}) as front:
         client = front.connect()
@@ -383,28 +415,70 @@ def test_at_work_it_only_accepts_reads_writes_and_waits(plain, monkeypatch, tmp_
     assert used <= allowed
 
 
+def chunked(body):
+    """Many small chunks, which are moved together as they come."""
+    return b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
+def send_secrets(front, number):
+    """All ways in which secrets come and go; some requests are refused half-way."""
+    json_type = "Content-Type: application/json"
+    secret = b'{"client_id":"public","client_secret":"CANARYSECRET%04d"}' % number
+    callback = f"/oauth/callback/kick/CANARYSTATE{number:04}?code=CANARYCODE{number:04}"
+    requests = [
+        ("POST", "/oauth/credentials/kick", [json_type], secret, 200),
+        ("POST", "/oauth/credentials/kick", [json_type], secret + b"x", 400),
+        ("POST", "/oauth/credentials/nope", [json_type], secret, 400),
+        ("GET", callback, [], None, 400),
+        ("GET", callback + "&code=CANARYCODE", [], None, 400),
+        ("GET", callback + "&x=%ff", [], None, 400),
+        ("GET", callback, ["Purpose: prefetch"], None, 503),
+        ("HEAD", callback, [], None, 200),
+        ("GET", callback.replace("kick", "nope"), [], None, 400),
+        ("PUT", callback, [], None, 405),
+        ("GET", callback.replace("?", "/more?"), [], None, 404),
+        ("GET", "/oauth/start/kick/me", [], None, 200),
+    ]
+    with front.connect() as client:
+        for method, path, headers, body, status in requests:
+            if body is not None and client.fileno() < 0:
+                break
+            own = client if status != 400 or body is None else None
+            assert front.ask(method, path, headers, body, client=own).status == status, path
+        client.sendall(front.head("POST", "/oauth/credentials/kick", [
+            json_type, "Transfer-Encoding: chunked"]))
+        for byte in chunked(secret):
+            client.sendall(bytes([byte]))
+        assert Reader(client).answer().status == 200
+
+
+@pytest.fixture
+def secret_answers():
+    started = {"auth_url": "https://id.kick.com/oauth/authorize?state=CANARYSTARTED",
+               "state": "CANARYSTARTED"}
+    return {"credentials_put": lambda m: [("credentials_stored", {"platform": "kick"})],
+            "login_finish": lambda m: [("failed", {"code": "login_denied", "message": "no"})],
+            "login_start": lambda m: [("login_started", started)]}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="reading its memory needs root")
-def test_secrets_leave_no_trace_in_memory(plain, monkeypatch):
+def test_secrets_leave_no_trace_in_memory(plain, monkeypatch, secret_answers):
     """Code, state and client secret pass through once. The plain build: sanitizers keep
     freed memory on purpose."""
     monkeypatch.setattr("tests.lib.front.BUILD", plain)
     with Front() as front:
-        broker = front.broker({
-            "credentials_put": lambda m: [("credentials_stored", {"platform": "kick"})],
-            "login_finish": lambda m: [("failed", {"code": "login_denied", "message": "no"})]})
-        client = front.connect()
-        for number in range(20):
-            body = b'{"client_id":"public","client_secret":"CANARYSECRET%04d"}' % number
-            assert front.ask("POST", "/oauth/credentials/kick", ["Content-Type: application/json"],
-                             body, client=client).status == 200
-            assert front.ask(path=f"/oauth/callback/kick/CANARYSTATE{number:04}?code=CANARYCODE"
-                             f"{number:04}", client=client).status == 400
-            assert front.ask("POST", "/oauth/credentials/kick", ["Content-Type: application/json"],
-                             body + b"x", client=client).status == 400
-        assert broker.asked[0].client_secret == b"CANARYSECRET0000"
+        broker = front.broker(secret_answers)
+        idle = front.connect()
+        assert front.ask(path="/oauth/callback/kick/CANARYSTATE?code=CANARYCODE",
+                         client=idle).status == 400
+        for number in range(5):
+            send_secrets(front, number)
+        assert broker.asked[1].client_secret == b"CANARYSECRET0000"
         found = memory_of(front.pid)
         assert b"Streamhold" in found
-        assert found.count(b"CANARY") == 0
+        left = set(re.findall(rb"[ -~]{0,20}C?ANARY[ -~]{0,10}", found))
+        assert left == set()
+        idle.close()
         broker.close()
 
 
