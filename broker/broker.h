@@ -59,7 +59,8 @@ struct counter {
 struct broker {
 	struct event_base *base;
 	struct config config;
-	char *config_path; /* looked at; need not exist */
+	char *config_path;    /* looked at; need not exist */
+	bool config_is_there; /* it does exist, and is not to vanish */
 	struct paths paths;
 	bool system_mode;
 	int64_t started_at; /* wall clock ms */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -75,6 +76,7 @@ start_config(struct broker *broker, const struct options *options)
 	    options->config, broker->system_mode, &env, &path, &must_exist);
 	load(path, must_exist, &broker->config);
 	broker->config_path = path;
+	broker->config_is_there = access(path, F_OK) == 0;
 	log_set_level((enum log_level)broker->config.logging.level);
 	log_set_format((enum log_format)broker->config.logging.format);
 	if (paths_resolve(
@@ -95,6 +97,18 @@ start_memory(void)
 
 /* Signals. */
 
+/* What needs a restart stays as it was, so that the parts go on agreeing about it. */
+static void
+take_over(struct config *old, struct config *fresh, const struct config_option *option)
+{
+	bool now = option->when == CONFIG_WHEN_RELOAD;
+
+	log_info("config", "'%s' changed, %s", option->key,
+	    now ? "in force now" : "needs a restart");
+	if (!now)
+		config_swap(old, fresh, option);
+}
+
 static void
 reload(struct broker *broker)
 {
@@ -105,22 +119,24 @@ reload(struct broker *broker)
 	size_t count;
 	size_t i;
 
-	if (config_load(broker->config_path, false, &fresh, error) < 0) {
+	/* A file that is gone for a moment does not mean the defaults. */
+	if (config_load(broker->config_path, broker->config_is_there, &fresh, error) <
+	    0) {
 		log_error(
 		    "config", "not reloaded: %s", log_quote(error->error[0].sentence));
 		free(error);
 		return;
 	}
 	free(error);
+	broker->config_is_there = access(broker->config_path, F_OK) == 0;
 	count = config_diff(&broker->config, &fresh, changed, CHANGES_MAX);
 	for (i = 0; i < count && i < CHANGES_MAX; i++)
-		log_info("config", "'%s' changed, %s", changed[i]->key,
-		    changed[i]->when == CONFIG_WHEN_RELOAD ? "in force now"
-							   : "needs a restart");
+		take_over(&broker->config, &fresh, changed[i]);
 	old = broker->config;
 	broker->config = fresh;
 	config_clear(&old);
 	log_set_level((enum log_level)broker->config.logging.level);
+	log_set_format((enum log_format)broker->config.logging.format);
 	fronts_push_settings(running.fronts);
 	log_info("config", "reloaded, %zu options changed", count);
 }

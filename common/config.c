@@ -435,3 +435,41 @@ config_diff(const struct config *before, const struct config *after,
 	}
 	return count;
 }
+
+static size_t
+member_size(const struct config_option *option)
+{
+	switch (option->kind) {
+	case CONFIG_NUMBER:
+	case CONFIG_ENUM:
+		return sizeof(uint32_t);
+	case CONFIG_FLAG:
+		return sizeof(bool);
+	case CONFIG_LIST:
+		return sizeof(struct config_list);
+	case CONFIG_SUBSCRIPTIONS:
+		return sizeof(struct config_subscriptions);
+	case CONFIG_TEXT:
+	case CONFIG_URL:
+	case CONFIG_PATH:
+	case CONFIG_FEATURES:
+	case CONFIG_ACTIONS:
+		break;
+	}
+	return sizeof(char *);
+}
+
+void
+config_swap(struct config *a, struct config *b, const struct config_option *option)
+{
+	char *left = config_member(a, option);
+	char *right = config_member(b, option);
+	size_t i;
+
+	for (i = 0; i < member_size(option); i++) {
+		char byte = left[i];
+
+		left[i] = right[i];
+		right[i] = byte;
+	}
+}

@@ -293,6 +293,11 @@ const char *config_section_sentence(const char *section);
 size_t config_diff(const struct config *before, const struct config *after,
     const struct config_option **ret_changed, size_t room);
 
+/* Exchanges one option's value between two configurations, each of which stays owner of
+ * what it then holds. */
+void
+config_swap(struct config *a, struct config *b, const struct config_option *option);
+
 /* ---- Words and platforms ---- */
 
 /* "kick" for CONFIG_PLATFORM_KICK. */
