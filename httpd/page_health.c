@@ -139,11 +139,13 @@ on_status_failed(struct request *request, const struct proto_failed *failed)
 	send_status(request, failed->message);
 }
 
+/* The broker went away while it was asked: that is an answer as well. */
 static void
-forget(struct request *request)
+on_status_break(struct request *request)
 {
 	buf_clear(&request->body);
 	request->rows = 0;
+	send_status(request, broker_away);
 }
 
 void
@@ -155,7 +157,7 @@ page_status(struct request *request)
 	}
 	request->msg.type = MSG_health_get;
 	request->on_failed = on_status_failed;
-	request->on_restart = forget;
+	request->on_restart = on_status_break;
 	request_ask(request, HEALTH_MS, on_status);
 }
 
@@ -215,6 +217,14 @@ on_ready_failed(struct request *request, const struct proto_failed *failed)
 	send_ready(request);
 }
 
+static void
+on_ready_break(struct request *request)
+{
+	buf_clear(&request->body);
+	add_reason(request, "broker", broker_away);
+	send_ready(request);
+}
+
 void
 page_readyz(struct request *request)
 {
@@ -230,6 +240,6 @@ page_readyz(struct request *request)
 	}
 	request->msg.type = MSG_health_get;
 	request->on_failed = on_ready_failed;
-	request->on_restart = forget;
+	request->on_restart = on_ready_break;
 	request_ask(request, HEALTH_MS, on_ready);
 }

@@ -69,9 +69,7 @@ on_link_answer(void *arg, struct proto_msg *answer, bool last)
 	if (!answer) {
 		if (request->on_restart)
 			request->on_restart(request);
-		return;
-	}
-	if (answer->type != MSG_failed)
+	} else if (answer->type != MSG_failed)
 		request->on_answer(request, answer, last);
 	else if (request->on_failed)
 		request->on_failed(request, &answer->failed);

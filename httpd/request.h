@@ -30,7 +30,7 @@ typedef void
 request_answer_fn(struct request *request, struct proto_msg *answer, bool last);
 typedef void
 request_failed_fn(struct request *request, const struct proto_failed *failed);
-/* The broker is asked again: forget the rows so far. */
+/* The broker is to be asked again: forget the rows so far, or answer without it. */
 typedef void request_restart_fn(struct request *request);
 
 struct request {

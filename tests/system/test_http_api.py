@@ -458,6 +458,21 @@ def test_a_broker_that_is_silent_is_unhealthy_within_a_second(front, broker):
     assert 0.9 < time.monotonic() - start < 1.5
 
 
+@pytest.mark.parametrize("path, status", [("/status", 200), ("/readyz", 503)])
+def test_a_broker_that_goes_while_it_is_asked_is_not_waited_for(front, path, status):
+    other = front.broker({})
+    with front.connect() as client:
+        client.sendall(front.head(path=path))
+        while not other.asked:
+            time.sleep(0.005)
+        begin = time.monotonic()
+        other.close()
+        answer = Reader(client).answer()
+        assert time.monotonic() - begin < 0.5
+        assert answer.status == status
+        assert "the broker is not connected" in answer.body.decode()
+
+
 def test_pages_for_people_and_programs(front):
     page = front.ask(path="/")
     assert page.status == 200
