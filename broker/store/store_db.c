@@ -107,6 +107,8 @@ db_step(struct db *db, sqlite3_stmt *statement)
 void
 db_finish(sqlite3_stmt *statement)
 {
+	if (!statement) /* it could not be prepared; the step has said so */
+		return;
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
 }

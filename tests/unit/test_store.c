@@ -448,6 +448,19 @@ write_at(off_t offset, const void *bytes, size_t length)
 	fclose(file);
 }
 
+/* A file that says it has the schema and has none of it. */
+static void
+a_database_without_its_tables_is_refused(void **state)
+{
+	char sql[64];
+
+	(void)state;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %zu", store_schema_count);
+	write_at(0, "", 0);
+	(void)ask_file(sql);
+	expect_refusal(-EIO, "no such table");
+}
+
 static void
 a_file_that_is_no_database_is_refused(void **state)
 {
@@ -566,6 +579,7 @@ main(void)
 		WITH_FOLDER(a_second_broker_is_told_who_holds_it),
 		WITH_FOLDER(a_newer_schema_is_refused_and_left_alone),
 		WITH_FOLDER(a_file_that_is_no_database_is_refused),
+		WITH_FOLDER(a_database_without_its_tables_is_refused),
 		WITH_FOLDER(a_damaged_database_is_refused),
 		WITH_FOLDER(a_short_database_is_refused),
 		WITH_FOLDER(an_empty_file_becomes_a_database),
