@@ -498,7 +498,19 @@ def memory_of(pid):
     return b"".join(pieces)
 
 
-def test_memory_of_many_connections(plain, monkeypatch):
+@pytest.fixture
+def many_files():
+    """1000 connections are more than a login shell's usual limit leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip(f"needs 2048 descriptors, the hard limit is {hard}")
+    if soft != resource.RLIM_INFINITY and soft < 2048:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_memory_of_many_connections(plain, monkeypatch, many_files):
     """At most 8 KB a connection, at rest and at work, and little to begin with."""
     monkeypatch.setattr("tests.lib.front.BUILD", plain)
     with Front("webhook", {"webhooks": {"max_connections": 1024}}) as front:
