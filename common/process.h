@@ -21,8 +21,8 @@ enum process_exit {
  * sock_passed_init returned. */
 void process_harden(int passed);
 
-/* Blocks the signals that a daemon handles. Called when it has left its loop, so that one
- * more of them does not kill it while it cleans up. */
+/* Blocks the signals that a daemon handles. Called when it has left its loop, so that
+ * one more of them does not kill it while it cleans up. */
 void process_block_signals(void);
 
 /* Sends a state to the socket in NOTIFY_SOCKET in the manner of sd_notify(3), for
