@@ -31,7 +31,7 @@
  * instead of each waiting for two (performance.md, "Slow disk"). A lone job never
  * waits. */
 #define LINGER_COMPANY 4
-#define LINGER_SHARE 4
+#define LINGER_SHARE 2
 #define LINGER_MAX_US 2000
 
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
