@@ -96,6 +96,18 @@ const char *const store_schema_steps[] = {
 	"	sha256 BLOB NOT NULL,"
 	"	body BLOB NOT NULL"
 	") STRICT;",
+
+	/* 2: refresh tokens that were sent and whose fate is not known
+	 * (store_refresh.h). */
+	"CREATE TABLE refreshes ("
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	attempt INTEGER NOT NULL,"
+	"	previous INTEGER NOT NULL,"
+	"	started_at INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, username_key)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =
