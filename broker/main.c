@@ -17,6 +17,7 @@ main(int argc, char **argv)
 	struct options options;
 
 	log_open("broker");
+	start_memory();
 	options_read(argc, argv, &options);
 	process_harden(sock_passed_init());
 	process_notify_open();

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <event2/event.h>
+#include <jansson.h>
 
 #include "broker/admin.h"
 #include "broker/events/ingest.h"
@@ -21,11 +22,13 @@
 #include "broker/store/store.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/sock.h"
 #include "common/time.h"
 #include "common/version.h"
+#include "common/wiped_memory.h"
 
 /* Whose members may use the command in system mode. */
 #define ADMIN_GROUP "streamhold"
@@ -41,6 +44,19 @@ static struct {
 	struct event *signals[5];
 	int exit_status;
 } running;
+
+/* Memory. libcurl gets its allocator when it is set up (fetch.c); msgpack-c only points
+ * into frames, which are ours (proto/codec.c). */
+
+void
+start_memory(void)
+{
+	json_set_alloc_funcs(wiped_malloc, wiped_free);
+	if (crypto_wipe_memory() < 0)
+		fatal(EXIT_INIT, "start", "OpenSSL does not take an allocator");
+	if (store_wipe_memory() < 0)
+		fatal(EXIT_INIT, "start", "SQLite does not take an allocator");
+}
 
 /* Configuration. */
 

@@ -8,6 +8,10 @@
 #include "broker/broker.h"
 #include "broker/options.h"
 
+/* Makes the libraries through which secrets pass wipe what they free. Comes before
+ * their first use. */
+void start_memory(void);
+
 /* Reads the configuration, sets up the log, resolves the paths. With -n it leaves. */
 void start_config(struct broker *broker, const struct options *options);
 

@@ -10,7 +10,7 @@
 
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
-#include "broker/outbound/wiped_memory.h"
+#include "common/wiped_memory.h"
 #include "broker/store/store_login.h"
 #include "common/alloc.h"
 #include "common/log.h"
