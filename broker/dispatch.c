@@ -31,7 +31,7 @@ static const struct {
 	{ MSG_account_delete, BOTH_ENDS, on_account_delete },
 
 	{ MSG_login_start, BOTH_ENDS, on_login_start },
-	{ MSG_login_finish, CLIENT_api, on_login_finish },
+	{ MSG_login_finish, BOTH_ENDS, on_login_finish },
 	{ MSG_login_wait, CLIENT_admin, on_login_wait },
 
 	{ MSG_delivery, CLIENT_webhook, on_delivery },

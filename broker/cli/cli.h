@@ -36,8 +36,11 @@ struct cli {
 	/* of some */
 	bool check_only;      /* up -n */
 	bool check;           /* status --check */
-	bool yes;             /* app remove --yes */
+	bool yes;             /* app remove, logout: --yes */
 	bool adopt;           /* login --adopt */
+	bool no_browser;      /* login --no-browser */
+	bool qr;              /* login --qr */
+	bool paste;           /* login --paste */
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */
 	const char *client_id;
@@ -76,6 +79,7 @@ int verb_app_add(struct cli *cli);
 int verb_app_list(struct cli *cli);
 int verb_app_remove(struct cli *cli);
 int verb_login(struct cli *cli);
+int verb_logout(struct cli *cli);
 int verb_accounts(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_config_check(struct cli *cli);

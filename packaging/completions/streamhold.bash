@@ -5,6 +5,10 @@ _streamhold_accounts() { # of one platform, asked from the running service
 		awk 'NR > 1 { print $2 }'
 }
 
+_streamhold_names() { # of all, as PLATFORM/NAME
+	streamhold accounts --no-color 2>/dev/null | awk 'NR > 1 { print $1 "/" $2 }'
+}
+
 _streamhold() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local platforms="twitch kick youtube"
@@ -26,7 +30,7 @@ _streamhold() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login accounts events inspect config version help"
+		words="up status app login logout accounts events inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -41,8 +45,9 @@ _streamhold() {
 			elif [ "$COMP_CWORD" -eq 3 ]; then
 				words=$(_streamhold_accounts "$second")
 			fi
-			words="$words --adopt --timeout"
+			words="$words --adopt --timeout --no-browser --qr --paste"
 			;;
+		"logout "*) words="$(_streamhold_names) --yes" ;;
 		"accounts "*) words="--platform" ;;
 		"events list") words="--after --limit --type --platform --include-foreign" ;;
 		"events "*) words="list" ;;
@@ -52,7 +57,7 @@ _streamhold() {
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login accounts events inspect config version" ;;
+		"help "*) words="up status app login logout accounts events inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

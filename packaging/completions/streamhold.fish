@@ -1,7 +1,7 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login accounts events inspect config version help
+set -l verbs up status app login logout accounts events inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -23,8 +23,11 @@ complete -c streamhold -n "__fish_seen_subcommand_from status" -l check -d "exit
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l client-id -x -d "the client id"
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l secret-stdin -d "read the secret from standard input"
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l scopes -x -d "scopes to ask for"
-complete -c streamhold -n "__fish_seen_subcommand_from remove" -s y -l yes -d "do not ask"
+complete -c streamhold -n "__fish_seen_subcommand_from remove logout" -s y -l yes -d "do not ask"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l adopt -d "store another account under its real name"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l no-browser -d "do not open a browser"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l qr -d "show the address as a QR code too"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l paste -d "type the address back on which the browser ends"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l timeout -x -d "how long to wait"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "greater numbers only"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l limit -x -d "at most so many"

@@ -13,7 +13,8 @@ LIBRARIES = {
                          "libseccomp"},
     "streamhold-broker": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c",
                           "libseccomp", "libcurl", "libcrypto", "libsqlite3"},
-    "streamhold": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c"},
+    "streamhold": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c",
+                   "libqrencode"},
 }
 LIBC = {"libc", "ld-linux-x86", "ld-linux-aarch64", "libpthread", "libm", "libdl"}
 
@@ -23,6 +24,7 @@ OWNERS = {
     "sqlite3.h": ["broker/store/store"],
     "seccomp.h": ["httpd/sandbox", "broker/sandbox", "common/sandbox"],
     "msgpack": ["proto/codec"],
+    "qrencode.h": ["broker/cli/qr"],
     "libsecret/": ["broker/vault/vault_helper"],
     "openssl/": ["common/crypto", "broker/events/kick_verify"],
 }
