@@ -28,6 +28,7 @@ static const struct {
 	{ MSG_credentials_delete, BOTH_ENDS, on_credentials_delete },
 	{ MSG_account_get, BOTH_ENDS, on_account_get },
 	{ MSG_accounts_list, BOTH_ENDS, on_accounts_list },
+	{ MSG_account_check, CLIENT_admin, on_account_check },
 	{ MSG_account_delete, BOTH_ENDS, on_account_delete },
 
 	{ MSG_login_start, BOTH_ENDS, on_login_start },

@@ -13,6 +13,7 @@
 #include "broker/events/ingest.h"
 #include "broker/flow.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/validate.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
 #include "broker/store/store.h"
@@ -206,11 +207,30 @@ put_counts(struct sink *sink)
 		put_number(sink, counter->name, counter->value);
 }
 
+/* What the platforms said of stored tokens since the start. */
+static void
+put_checks(struct sink *sink)
+{
+	struct validate_stats stats;
+	char name[64];
+	int i;
+
+	validate_stats(sink->broker, &stats);
+	for (i = CHECK_good; i < CHECK_VERDICT_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "checks_%s",
+		    check_verdict_name((enum check_verdict)i));
+		put_number(sink, name, stats.verdicts[i]);
+	}
+	put_number(sink, "checks_waiting", stats.waiting);
+	put_time(sink, "last_check_at", stats.last_at);
+}
+
 static void
 put_accounts(struct sink *sink)
 {
 	put_number(sink, "stored", oauth_account_count(sink->broker));
 	put_number(sink, "reauth_required", oauth_account_lost_count(sink->broker));
+	put_checks(sink);
 	put_number(sink, "logins_pending", oauth_login_count(sink->broker));
 }
 

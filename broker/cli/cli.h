@@ -36,6 +36,7 @@ struct cli {
 	/* of some */
 	bool check_only;      /* up -n */
 	bool check;           /* status --check */
+	bool ask;             /* accounts --ask */
 	bool yes;             /* app remove, logout: --yes */
 	bool adopt;           /* login --adopt */
 	bool no_browser;      /* login --no-browser */

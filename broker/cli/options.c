@@ -41,6 +41,8 @@ static const struct option options[] = {
 	    "check the configuration and exit" },
 	{ "check", 0, NULL, AT(check), false,
 	    "exit 7 when degraded, 4 when a login is needed" },
+	{ "ask", 0, NULL, AT(ask), false,
+	    "ask the platforms whether the logins are still good" },
 	{ "yes", 'y', NULL, AT(yes), false, "do not ask" },
 	{ "adopt", 0, NULL, AT(adopt), false,
 	    "if another account logs in, store it under its real name" },

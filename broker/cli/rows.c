@@ -96,6 +96,8 @@ rows_account_json(struct out_json *json, const struct proto_account *account)
 	out_json_text(json, "display_name", account->display_name);
 	out_json_text(json, "reason", account->reason);
 	out_json_time(json, "since", account->since);
+	out_json_text(json, "verdict", account->verdict);
+	out_json_time(json, "checked_at", account->checked_at);
 	out_json_close(json, '}');
 }
 

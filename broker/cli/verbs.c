@@ -17,7 +17,7 @@ const struct verb verbs[] = {
 	    "log an account in", verb_login },
 	{ "logout", "PLATFORM/NAME", 1, 1, "yes", "revoke a login and erase it",
 	    verb_logout },
-	{ "accounts", "", 0, 0, "platform", "show the state of every login",
+	{ "accounts", "", 0, 0, "platform ask", "show the state of every login",
 	    verb_accounts },
 	{ "events list", "", 0, 0, "after limit type platform include-foreign",
 	    "list events, oldest first", verb_events_list },

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/oauth/account_check.h"
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/scopes.h"
@@ -48,6 +49,8 @@ answer(struct client *client, uint32_t rid, const struct account *account)
 			.display_name = row->display_name,
 			.reason = row->reason,
 			.since = unsigned_ms(row->since),
+			.checked_at = unsigned_ms(account->checked_at),
+			.verdict = check_verdict_name(account->verdict),
 		},
 	};
 

@@ -194,6 +194,32 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	*row = (struct store_account){ .id = 0 };
 }
 
+static void
+set_text(char **member, const char *text)
+{
+	char *copy = text ? xstrdup(text) : NULL;
+
+	free(*member);
+	*member = copy;
+}
+
+void
+accounts_learn(struct accounts *accounts, const struct platform *platform,
+    const struct store_account *told)
+{
+	struct account *account = *place_of(accounts, platform, told->username_key);
+
+	if (!account || account->row.generation != told->generation)
+		return;
+	unlink_id(accounts, account);
+	set_text(&account->row.user_id, told->user_id);
+	set_text(&account->row.login, told->login);
+	set_text(&account->row.display_name, told->display_name);
+	set_text(&account->row.identity, told->identity);
+	account->row.expires_at = told->expires_at;
+	link_id(accounts, account);
+}
+
 /* Every account is in by_name, so that one is emptied into the new tables. */
 static void
 grow(struct accounts *accounts)

@@ -10,6 +10,7 @@
 
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/validate.h"
 #include "common/wiped_memory.h"
 #include "broker/store/store_login.h"
 #include "common/alloc.h"
@@ -61,6 +62,7 @@ oauth_start(struct broker *broker)
 	if (!broker->accounts->purge_timer)
 		abort();
 	event_add(broker->accounts->purge_timer, &hour);
+	validate_start(broker);
 	log_info("oauth", "%zu accounts and %zu pending logins are stored",
 	    broker->accounts->count, broker->accounts->logins.pending);
 	return 0;
@@ -71,6 +73,7 @@ oauth_stop(struct broker *broker)
 {
 	if (!broker->accounts)
 		return;
+	validate_stop(broker);
 	event_free(broker->accounts->purge_timer);
 	accounts_free(broker->accounts);
 	broker->accounts = NULL;

@@ -36,6 +36,7 @@ dispatch_fn on_credentials_list;
 dispatch_fn on_credentials_delete;
 dispatch_fn on_account_get;
 dispatch_fn on_accounts_list;
+dispatch_fn on_account_check;
 dispatch_fn on_account_delete;
 dispatch_fn on_login_start;
 dispatch_fn on_login_finish;
