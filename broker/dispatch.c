@@ -35,6 +35,10 @@ static const struct {
 	{ MSG_login_finish, BOTH_ENDS, on_login_finish },
 	{ MSG_login_wait, CLIENT_admin, on_login_wait },
 
+	{ MSG_token_get, CLIENT_admin, on_token_get },
+	{ MSG_token_allow, CLIENT_admin, on_token_allow },
+	{ MSG_audit_list, CLIENT_admin, on_audit_list },
+
 	{ MSG_delivery, CLIENT_webhook, on_delivery },
 	{ MSG_events_list, BOTH_ENDS, on_events_list },
 	{ MSG_event_get, BOTH_ENDS, on_event_get },

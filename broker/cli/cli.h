@@ -42,9 +42,11 @@ struct cli {
 	bool no_browser;      /* login --no-browser */
 	bool qr;              /* login --qr */
 	bool paste;           /* login --paste */
+	bool header;          /* token get --header */
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */
 	const char *client_id;
+	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
 	const char *after;
@@ -82,6 +84,11 @@ int verb_app_remove(struct cli *cli);
 int verb_login(struct cli *cli);
 int verb_logout(struct cli *cli);
 int verb_accounts(struct cli *cli);
+int verb_token_get(struct cli *cli);
+int verb_token_allow(struct cli *cli);
+int verb_token_deny(struct cli *cli);
+int verb_exec(struct cli *cli);
+int verb_audit(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);

@@ -9,8 +9,8 @@
 #include "common/alloc.h"
 #include "common/suggest.h"
 
-/* Words that one command line may have beside options. */
-#define WORDS_MAX 64
+/* Words that one command line may have; `exec` takes those of another. */
+#define WORDS_MAX 4096
 
 /* Names compared when something was mistyped. */
 #define NAMES_MAX 64
@@ -54,6 +54,9 @@ static const struct option options[] = {
 	    "read the client secret from standard input" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,
 	    "also events of channels that are not yours" },
+	{ "header", 0, NULL, AT(header), false, "as a header line, for curl -H @-" },
+	{ "min-ttl", 0, "N", AT(min_ttl), false,
+	    "seconds for which it must still live (300)" },
 	{ "client-id", 0, "ID", AT(client_id), false, "the client id" },
 	{ "scopes", 0, "\"A B\"", AT(scopes), false,
 	    "scopes to ask for, instead of the usual ones" },

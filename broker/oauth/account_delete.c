@@ -17,6 +17,7 @@
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/revocation.h"
 #include "broker/oauth/steps.h"
+#include "broker/store/store_handout.h"
 #include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
@@ -219,6 +220,9 @@ run_erase(struct store_job *store_job, struct db *db)
 
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = store_handout_set(
+		    db, job->platform->name, job->username_key, false, 0);
 	return result;
 }
 

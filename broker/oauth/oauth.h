@@ -41,5 +41,8 @@ dispatch_fn on_account_delete;
 dispatch_fn on_login_start;
 dispatch_fn on_login_finish;
 dispatch_fn on_login_wait;
+dispatch_fn on_token_get;
+dispatch_fn on_token_allow;
+dispatch_fn on_audit_list;
 
 #endif

@@ -25,12 +25,12 @@ _streamhold() {
 		mapfile -t COMPREPLY < <(compgen -W "$platforms" -- "$cur")
 		return
 		;;
-	--client-id | --scopes | --timeout | --after | --limit | --type)
+	--client-id | --scopes | --timeout | --after | --limit | --min-ttl | --type)
 		return
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts events inspect config version help"
+		words="up status app login logout accounts token exec audit events inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -49,6 +49,17 @@ _streamhold() {
 			;;
 		"logout "*) words="$(_streamhold_names) --yes" ;;
 		"accounts "*) words="--platform" ;;
+		"token get") words="$(_streamhold_names) --min-ttl --header" ;;
+		"token allow" | "token deny") words=$(_streamhold_names) ;;
+		"token "*) words="get allow deny" ;;
+		"exec "*)
+			if [ "$COMP_CWORD" -eq 2 ]; then
+				words="$(_streamhold_names) --min-ttl"
+			else
+				words=$(compgen -c -- "$cur")
+			fi
+			;;
+		"audit "*) words="--limit" ;;
 		"events list") words="--after --limit --type --platform --include-foreign" ;;
 		"events "*) words="list" ;;
 		"config check" | "config show")

@@ -1,13 +1,14 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login logout accounts events inspect config version help
+set -l verbs up status app login logout accounts token exec audit events inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
 complete -c streamhold -n "__fish_seen_subcommand_from app; and not __fish_seen_subcommand_from add list remove" -a "add list remove"
 complete -c streamhold -n "__fish_seen_subcommand_from add remove login" -a "$platforms"
 complete -c streamhold -n "__fish_seen_subcommand_from events; and not __fish_seen_subcommand_from list" -a list
+complete -c streamhold -n "__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from get allow deny" -a "get allow deny"
 complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
 complete -c streamhold -n "__fish_seen_subcommand_from check show" -F
 
@@ -30,7 +31,9 @@ complete -c streamhold -n "__fish_seen_subcommand_from login" -l qr -d "show the
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l paste -d "type the address back on which the browser ends"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l timeout -x -d "how long to wait"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "greater numbers only"
-complete -c streamhold -n "__fish_seen_subcommand_from list" -l limit -x -d "at most so many"
+complete -c streamhold -n "__fish_seen_subcommand_from get exec" -l min-ttl -x -d "seconds to live yet"
+complete -c streamhold -n "__fish_seen_subcommand_from get" -l header -d "as a header line"
+complete -c streamhold -n "__fish_seen_subcommand_from list audit" -l limit -x -d "at most so many"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only this type"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
