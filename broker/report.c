@@ -12,6 +12,7 @@
 
 #include "broker/events/ingest.h"
 #include "broker/flow.h"
+#include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/validate.h"
 #include "broker/outbound/fetch.h"
@@ -226,11 +227,41 @@ put_checks(struct sink *sink)
 }
 
 static void
+put_app_token(struct sink *sink, enum config_platform_index index)
+{
+	const char *platform = config_platform_name(index);
+	struct app_token_stats stats;
+	char name[64];
+
+	app_token_stats(sink->broker, platform_at(index), &stats);
+	if (!stats.has)
+		return;
+	(void)snprintf(name, sizeof(name), "app_token.%s.fetched", platform);
+	put_number(sink, name, stats.fetched);
+	(void)snprintf(name, sizeof(name), "app_token.%s.expires_at", platform);
+	put_time(sink, name, stats.expires_at);
+	(void)snprintf(name, sizeof(name), "app_token.%s.checked_at", platform);
+	put_time(sink, name, stats.checked_at);
+	(void)snprintf(name, sizeof(name), "app_token.%s.trouble", platform);
+	put_text(sink, name, stats.trouble);
+}
+
+static void
+put_app_tokens(struct sink *sink)
+{
+	int i;
+
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++)
+		put_app_token(sink, (enum config_platform_index)i);
+}
+
+static void
 put_accounts(struct sink *sink)
 {
 	put_number(sink, "stored", oauth_account_count(sink->broker));
 	put_number(sink, "reauth_required", oauth_account_lost_count(sink->broker));
 	put_checks(sink);
+	put_app_tokens(sink);
 	put_number(sink, "logins_pending", oauth_login_count(sink->broker));
 }
 

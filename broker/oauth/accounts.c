@@ -366,6 +366,12 @@ accounts_token_name(const struct platform *platform, const char *username)
 }
 
 char *
+accounts_app_name(const struct platform *platform)
+{
+	return xasprintf("app/%s", platform->name);
+}
+
+char *
 accounts_client_name(const struct platform *platform)
 {
 	return xasprintf("client/%s", platform->name);

@@ -16,6 +16,7 @@
 
 struct event;
 struct validation;
+struct app_tokens;
 struct refresher;
 
 struct account {
@@ -40,6 +41,7 @@ struct accounts {
 	struct logins logins;
 	struct event *purge_timer;
 	struct validation *validation;
+	struct app_tokens *app_tokens;
 	struct refresher *refresher;
 	uint64_t generation; /* the last that was given out */
 };
@@ -91,5 +93,6 @@ uint64_t accounts_next_generation(struct accounts *accounts);
 /* Names in the vault; the caller frees. The user name is folded. */
 char *accounts_token_name(const struct platform *platform, const char *username);
 char *accounts_client_name(const struct platform *platform);
+char *accounts_app_name(const struct platform *platform);
 
 #endif

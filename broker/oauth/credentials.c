@@ -147,6 +147,17 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	steps_submit(&put->flow, &job->steps, run_put, on_stored);
 }
 
+/* App tokens are those of the client whose id and secret these are. */
+static int
+drop_app_token(struct db *db, const struct platform *platform)
+{
+	char *name = accounts_app_name(platform);
+	int result = store_secret_delete(db, name);
+
+	free(name);
+	return result;
+}
+
 static int
 run_put(struct store_job *store_job, struct db *db)
 {
@@ -156,6 +167,8 @@ run_put(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_put(
 		    db, job->secret_name, job->generation, &job->sealed);
+	if (result == 0)
+		result = drop_app_token(db, job->platform);
 	return result;
 }
 
@@ -292,6 +305,8 @@ run_delete(struct store_job *store_job, struct db *db)
 
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = drop_app_token(db, job->platform);
 	return result;
 }
 

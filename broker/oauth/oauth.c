@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "broker/oauth/accounts.h"
+#include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/validate.h"
 #include "common/wiped_memory.h"
@@ -63,6 +64,7 @@ oauth_start(struct broker *broker)
 		abort();
 	event_add(broker->accounts->purge_timer, &hour);
 	validate_start(broker);
+	app_tokens_start(broker);
 	log_info("oauth", "%zu accounts and %zu pending logins are stored",
 	    broker->accounts->count, broker->accounts->logins.pending);
 	return 0;
@@ -73,6 +75,7 @@ oauth_stop(struct broker *broker)
 {
 	if (!broker->accounts)
 		return;
+	app_tokens_stop(broker);
 	validate_stop(broker);
 	event_free(broker->accounts->purge_timer);
 	accounts_free(broker->accounts);
