@@ -30,6 +30,7 @@ static const struct {
 	{ MSG_accounts_list, BOTH_ENDS, on_accounts_list },
 	{ MSG_account_check, CLIENT_admin, on_account_check },
 	{ MSG_account_delete, BOTH_ENDS, on_account_delete },
+	{ MSG_token_refresh, BOTH_ENDS, on_token_refresh },
 
 	{ MSG_login_start, BOTH_ENDS, on_login_start },
 	{ MSG_login_finish, BOTH_ENDS, on_login_finish },

@@ -258,11 +258,24 @@ put_app_tokens(struct sink *sink)
 static void
 put_accounts(struct sink *sink)
 {
+	unsigned i;
+
 	put_number(sink, "stored", oauth_account_count(sink->broker));
 	put_number(sink, "reauth_required", oauth_account_lost_count(sink->broker));
 	put_checks(sink);
 	put_app_tokens(sink);
 	put_number(sink, "logins_pending", oauth_login_count(sink->broker));
+	put_number(sink, "refreshing", oauth_refresh_count(sink->broker));
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
+		enum config_platform_index index = (enum config_platform_index)i;
+		const char *pause = oauth_refresh_pause(sink->broker, index);
+		char key[48];
+
+		(void)snprintf(
+		    key, sizeof(key), "refresh_paused.%s", config_platform_name(index));
+		if (pause)
+			put_text(sink, key, pause);
+	}
 }
 
 static void

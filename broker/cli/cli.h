@@ -89,6 +89,7 @@ int verb_token_allow(struct cli *cli);
 int verb_token_deny(struct cli *cli);
 int verb_exec(struct cli *cli);
 int verb_audit(struct cli *cli);
+int verb_refresh(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);

@@ -28,6 +28,8 @@ const struct verb verbs[] = {
 	{ "exec", "PLATFORM/NAME -- COMMAND", 2, SIZE_MAX, "min-ttl",
 	    "run a command with $STREAMHOLD_TOKEN", verb_exec },
 	{ "audit", "", 0, 0, "limit", "show who asked for tokens", verb_audit },
+	{ "refresh", "PLATFORM/NAME", 1, 2, "", "refresh the tokens of a login now",
+	    verb_refresh },
 	{ "events list", "", 0, 0, "after limit type platform include-foreign",
 	    "list events, oldest first", verb_events_list },
 	{ "inspect", "", 0, 0, "", "show everything the broker knows about itself",

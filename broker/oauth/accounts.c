@@ -37,6 +37,7 @@ make_buckets(struct accounts *accounts, size_t count)
 static void
 account_free(struct account *account)
 {
+	refresh_plan_clear(&account->plan);
 	store_account_clear(&account->row);
 	free(account);
 }
@@ -179,6 +180,8 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	if (account) {
 		count_out(accounts, account);
 		unlink_id(accounts, account);
+		if (account->row.generation != row->generation)
+			refresh_plan_clear(&account->plan);
 		store_account_clear(&account->row);
 		account->row = *row;
 	} else {

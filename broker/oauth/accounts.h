@@ -11,6 +11,7 @@
 
 #include "broker/oauth/logins.h"
 #include "broker/oauth/platform.h"
+#include "broker/oauth/refresh_plan.h"
 #include "broker/store/store_account.h"
 #include "broker/store/store_credential.h"
 
@@ -21,6 +22,7 @@ struct refresher;
 
 struct account {
 	struct store_account row;
+	struct refresh_plan plan;
 	const struct platform *platform;
 	int64_t check_due;          /* boot-time ms of its next check, 0: not planned */
 	int64_t checked_at;         /* wall clock ms since this start, 0: never */

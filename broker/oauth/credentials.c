@@ -16,6 +16,7 @@
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/redirect.h"
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
@@ -190,6 +191,7 @@ on_stored(struct store_job *store_job, int result)
 		log_info("oauth", "credentials of '%s' stored", job->platform->name);
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, &job->row);
+		refresh_credentials_changed(job->steps.broker, job->platform);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);
@@ -322,6 +324,7 @@ on_deleted(struct store_job *store_job, int result)
 		log_info("oauth", "credentials of '%s' removed", job->platform->name);
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, NULL);
+		refresh_credentials_changed(job->steps.broker, job->platform);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);

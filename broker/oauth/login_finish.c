@@ -316,6 +316,7 @@ report_refusal(struct login_finish *login, struct fetch_reply *reply)
 	static const char *const advice[REFUSAL_MAX] = {
 		[REFUSAL_transient] = "Start the login again in a while.",
 		[REFUSAL_terminal] = "Start the login again.",
+		[REFUSAL_doubtful] = "Start the login again.",
 		[REFUSAL_restart] = "Start the login again.",
 		[REFUSAL_config] =
 		    "Check client id, client secret and redirect address.",

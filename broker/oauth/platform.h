@@ -23,7 +23,8 @@ struct platform_pair {
 /* A refusal of the token endpoint: the first row that fits counts. */
 struct platform_refusal {
 	unsigned status;  /* 0: any */
-	const char *text; /* in `error` or its description, any case; NULL: any */
+	const char *text; /* in `error` or its description, any case; NULL: any; "": the
+			   * body has neither */
 	enum refusal refusal;
 };
 

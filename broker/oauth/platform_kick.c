@@ -23,6 +23,7 @@ static const struct platform_refusal refusals[] = {
 	{ 0, "unsupported_response_type", REFUSAL_defect },
 	{ 0, "invalid_request", REFUSAL_defect },
 	{ 400, "invalid request", REFUSAL_defect },
+	{ 401, "", REFUSAL_doubtful }, /* rule (e) */
 	{ 0, NULL, REFUSAL_transient },
 };
 
