@@ -178,7 +178,8 @@ bool proto_walk(const uint8_t *body, size_t length);
 /* Wipes and frees what a decoded message owns, and makes it MSG_none. */
 void proto_clear(struct proto_msg *msg);
 
-/* Whether messages of a type have a secret field, so that their frames are wiped. */
+/* Whether messages of a type have a secret field or the state of a login, so that their
+ * frames are wiped. */
 bool proto_holds_secret(enum proto_type type);
 
 /* Moves a decoded message; *from becomes MSG_none. */
