@@ -184,7 +184,7 @@ put_keystore(struct sink *sink)
 	const char *trouble = vault_trouble(sink->broker->vault);
 
 	put_text(sink, "backend", vault_backend(sink->broker->vault));
-	put_text(sink, "state", trouble ? "unhealthy" : "healthy");
+	put_text(sink, "state", vault_state(sink->broker->vault));
 	put_text(sink, "trouble", trouble);
 }
 

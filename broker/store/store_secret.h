@@ -36,12 +36,20 @@ struct store_keystore {
 	struct store_job job;
 	struct buf backend;    /* name of the backend in use, empty: none yet */
 	struct buf check;      /* a sealed value that only the right key opens */
+	struct buf check_next; /* the same for the key that a rotation leads to */
+	struct buf move;       /* where secrets are being moved to, empty: nowhere */
+	struct buf database;   /* id of this database in a keyring */
 	uint64_t sealed_count; /* sealed values that are still of use */
+	uint64_t file_count;   /* of these, values sealed under a key */
 	int64_t now;           /* load: wall clock ms */
 	int result;
 };
 store_run_fn store_keystore_load;
-store_run_fn store_keystore_save; /* stores backend and check */
+store_run_fn store_keystore_save; /* stores all texts; the empty ones are removed */
 void store_keystore_clear(struct store_keystore *keystore);
+
+/* The first byte of sealed values: what made them. */
+#define STORE_SEALED_FILE 1    /* AES-256-GCM under the key file */
+#define STORE_SEALED_KEYRING 2 /* a reference to a keyring item */
 
 #endif
