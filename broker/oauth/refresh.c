@@ -227,6 +227,18 @@ decide(struct broker *broker, const struct account *account, enum refresh_cause 
 
 /* ---- Begin ---- */
 
+/* Nothing is due while a refresh runs. The plan is made before, so that it does not
+ * replace what the refresh will put into it. */
+static void
+occupy(struct account *account, const struct broker *broker)
+{
+	if (account->plan.generation != account->row.generation)
+		refresh_plan_make(&account->plan, &account->row,
+		    (int64_t)broker->config.oauth.refresh_margin_s * 1000,
+		    time_now_ms(), time_boot_ms());
+	account->plan.due = 0;
+}
+
 struct refresh *
 refresh_begin(struct broker *broker, const struct account *account)
 {
@@ -246,7 +258,7 @@ refresh_begin(struct broker *broker, const struct account *account)
 	refresh->in_doubt = account->plan.in_doubt;
 	refresh->previous = account->plan.in_doubt && account->plan.previous;
 	refresh->sends = account->plan.in_doubt ? account->plan.sends : 0;
-	refresh_account(refresh)->plan.due = 0;
+	occupy(refresh_account(refresh), broker);
 	LIST_INIT(&refresh->waits);
 	LIST_INSERT_HEAD(&refresher->running, refresh, entry);
 	refresher->count++;
