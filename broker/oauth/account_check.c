@@ -15,6 +15,7 @@
 
 #include "broker/oauth/account_check.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/steps.h"
 #include "broker/oauth/validate.h"
 #include "broker/store/store_secret.h"
@@ -455,6 +456,18 @@ learn(struct account_check *asked)
 	steps_submit(&asked->flow, &job->steps, run_learn, on_learnt);
 }
 
+/* The time of the next refresh follows the expiry, unless a refresh in doubt has its
+ * own. */
+static void
+plan_anew(struct broker *broker, const struct platform *platform, const char *username)
+{
+	struct account *account = accounts_find(broker->accounts, platform, username);
+
+	if (account && !account->plan.in_doubt)
+		account->plan.generation = 0;
+	refresh_schedule(broker);
+}
+
 static int
 run_learn(struct store_job *store_job, struct db *db)
 {
@@ -469,8 +482,10 @@ on_learnt(struct store_job *store_job, int result)
 	struct learn_job *job = (struct learn_job *)store_job;
 	struct account_check *asked = (struct account_check *)steps_done(&job->steps);
 
-	if (result == 0 && job->changed)
+	if (result == 0 && job->changed) {
 		accounts_learn(job->steps.broker->accounts, job->platform, &job->row);
+		plan_anew(job->steps.broker, job->platform, job->row.username);
+	}
 	if (asked && result < 0)
 		steps_fail_store(&asked->flow, result);
 	else if (asked)

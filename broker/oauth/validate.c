@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "broker/oauth/token_use.h"
 #include "broker/oauth/validate.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
@@ -241,15 +242,22 @@ validate_note(struct broker *broker, const struct account_check_end *end)
 	account->verdict = end->verdict;
 }
 
-/* Refreshing decides what a refused token means; until then the account says so. */
+/* The refresh has logged what came of it. */
+static void
+on_replaced(void *arg, const struct token_grant *grant)
+{
+	(void)arg;
+	(void)grant;
+}
+
+/* Refreshing decides what a refused token means. */
 void
 validate_rejected(
     struct broker *broker, const struct account *account, uint64_t generation)
 {
-	(void)broker;
-	(void)generation;
 	log_warning("oauth", "%s does not take the token of '%s' any more",
 	    account->platform->title, log_quote(account->row.username));
+	(void)token_rejected(broker, account, generation, on_replaced, NULL);
 }
 
 void

@@ -277,6 +277,42 @@ test_what_a_check_doubts_changes_nothing(void **state)
 }
 
 static void
+test_a_refused_token_is_refreshed_once(void **state)
+{
+	struct harness *h = *state;
+	uint64_t generation;
+
+	log_in(h, "twitch", twitch_routes);
+	generation = stored(h, "twitch", "bob")->row.generation;
+	answers(h, ASKED, "401 No",
+	    "{\"status\":401,\"message\":\"invalid access token\"}");
+	assert_string_equal(check(h, "twitch"), "refused");
+	while (stored(h, "twitch", "bob")->row.generation == generation)
+		harness_turn(h);
+	assert_int_equal(asked(h, "POST /token"), 1);
+	assert_non_null(strstr(h->stub.requests[1], "grant_type=refresh_token"));
+	assert_string_equal(account(h, "twitch")->status, "valid");
+}
+
+static void
+test_a_corrected_expiry_moves_the_refresh(void **state)
+{
+	struct harness *h = *state;
+	uint64_t generation;
+
+	log_in(h, "twitch", twitch_routes);
+	generation = stored(h, "twitch", "bob")->row.generation;
+	wait_ms(h, 100);
+	assert_int_equal(asked(h, "POST /token"), 0);
+	answers(h, ASKED, "200 OK", VALID("9", "bob", "1"));
+	assert_string_equal(check(h, "twitch"), "good");
+	while (stored(h, "twitch", "bob")->row.generation == generation)
+		harness_turn(h);
+	assert_int_equal(asked(h, "POST /token"), 1);
+	assert_life(account(h, "twitch"), 7200);
+}
+
+static void
 test_an_unreachable_platform_is_said_to_be(void **state)
 {
 	struct harness *h = *state;
@@ -403,6 +439,8 @@ main(void)
 		TEST(test_renames_at_platforms_whose_check_names_nobody),
 		TEST(test_an_account_that_was_not_known_is_bound_to_its_id),
 		TEST(test_what_a_check_doubts_changes_nothing),
+		TEST(test_a_refused_token_is_refreshed_once),
+		TEST(test_a_corrected_expiry_moves_the_refresh),
 		TEST(test_an_unreachable_platform_is_said_to_be),
 		TEST(test_the_token_is_in_no_address),
 		TEST(test_kick_is_asked_for_a_life_that_it_did_not_tell),
