@@ -35,6 +35,7 @@ static const struct {
 	{ MSG_login_start, BOTH_ENDS, on_login_start },
 	{ MSG_login_finish, BOTH_ENDS, on_login_finish },
 	{ MSG_login_wait, CLIENT_admin, on_login_wait },
+	{ MSG_device_login, CLIENT_admin, on_device_login },
 
 	{ MSG_token_get, CLIENT_admin, on_token_get },
 	{ MSG_token_allow, CLIENT_admin, on_token_allow },

@@ -42,6 +42,7 @@ struct cli {
 	bool no_browser;      /* login --no-browser */
 	bool qr;              /* login --qr */
 	bool paste;           /* login --paste */
+	bool device;          /* login --device */
 	bool header;          /* token get --header */
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */

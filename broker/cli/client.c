@@ -53,6 +53,7 @@ static const struct {
 	{ ERR_login_incomplete, "streamhold login", true, true, "", false },
 	{ ERR_exchange_failed, "streamhold login", true, true, "", false },
 	{ ERR_other_account, "streamhold login", true, true, " --adopt", false },
+	{ ERR_no_device_flow, "streamhold login", true, true, " --paste", false },
 	{ ERR_no_credentials, "streamhold app add", true, false, "", false },
 	{ ERR_no_token, "streamhold login", true, true, "", false },
 	{ ERR_login_needed, "streamhold login", true, true, "", false },

@@ -13,6 +13,7 @@ struct login {
 	struct proto_msg started;
 	int64_t until; /* boot-time ms */
 	bool countdown;
+	bool shown;            /* the person was told what to do */
 	const char *waits_for; /* in the countdown */
 };
 
@@ -41,5 +42,8 @@ int64_t login_left_ms(const struct login *login);
 
 /* The login by typed address, from login_begin to *ret_finished. */
 int login_paste(struct login *login, struct proto_msg *ret_finished);
+
+/* The login by a code on another device. */
+int login_device(struct login *login, struct proto_msg *ret_finished);
 
 #endif

@@ -50,6 +50,8 @@ static const struct option options[] = {
 	{ "qr", 0, NULL, AT(qr), false, "show the address as a QR code too" },
 	{ "paste", 0, NULL, AT(paste), false,
 	    "type the address back on which the browser ends" },
+	{ "device", 0, NULL, AT(device), false,
+	    "type a code on another device (Twitch, YouTube)" },
 	{ "secret-stdin", 0, NULL, AT(secret_stdin), false,
 	    "read the client secret from standard input" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,

@@ -55,14 +55,20 @@ check(const struct cli *cli, uint64_t *ret_wait_ms)
 	return CLI_OK;
 }
 
-/* --paste and --timeout would both say how long to wait. */
 static int
 check_ways(const struct cli *cli)
 {
-	if (!cli->paste || !cli->timeout)
+	const char *problem = NULL;
+
+	if (cli->paste && cli->timeout)
+		problem =
+		    "--timeout has no meaning with --paste, which waits for what you "
+		    "type";
+	else if (cli->paste && cli->device)
+		problem = "--paste and --device are two ways; choose one";
+	if (!problem)
 		return CLI_OK;
-	talk_error("streamhold help login",
-	    "--timeout has no meaning with --paste, which waits for what you type");
+	talk_error("streamhold help login", "%s", problem);
 	return CLI_USAGE;
 }
 
@@ -275,13 +281,17 @@ run(struct login *login, uint64_t wait_ms)
 	struct proto_msg finished = { .type = MSG_none };
 	int status = client_open(login->cli, &login->client);
 
-	if (status == CLI_OK)
+	if (status == CLI_OK && !login->cli->device)
 		status = login_begin(login);
 	if (status != CLI_OK)
 		return status;
 	login->until = time_boot_ms() + (int64_t)wait_ms;
-	status = login->cli->paste ? login_paste(login, &finished)
-				   : wait_finished(login, &finished);
+	if (login->cli->device)
+		status = login_device(login, &finished);
+	else if (login->cli->paste)
+		status = login_paste(login, &finished);
+	else
+		status = wait_finished(login, &finished);
 	if (status == CLI_OK)
 		tell(login, &finished.login_finished);
 	proto_clear(&finished);
@@ -294,7 +304,7 @@ verb_login(struct cli *cli)
 	struct login login = { .cli = cli,
 		.started = { .type = MSG_none },
 		.countdown = isatty(STDERR_FILENO),
-		.waits_for = "browser" };
+		.waits_for = cli->device ? "code" : "browser" };
 	uint64_t wait_ms;
 	int status = check(cli, &wait_ms);
 

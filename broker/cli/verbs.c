@@ -13,7 +13,7 @@ const struct verb verbs[] = {
 	    verb_app_list },
 	{ "app remove", "PLATFORM", 1, 1, "yes", "remove a platform's client",
 	    verb_app_remove },
-	{ "login", "PLATFORM NAME", 2, 2, "adopt timeout no-browser qr paste",
+	{ "login", "PLATFORM NAME", 2, 2, "adopt timeout no-browser qr paste device",
 	    "log an account in", verb_login },
 	{ "logout", "PLATFORM/NAME", 1, 1, "yes", "revoke a login and erase it",
 	    verb_logout },

@@ -47,6 +47,7 @@ dispatch_fn on_token_refresh;
 dispatch_fn on_login_start;
 dispatch_fn on_login_finish;
 dispatch_fn on_login_wait;
+dispatch_fn on_device_login;
 dispatch_fn on_token_get;
 dispatch_fn on_token_allow;
 dispatch_fn on_audit_list;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/oauth/device_reply.h"
 #include "broker/oauth/identity.h"
 #include "broker/oauth/token_error.h"
 #include "broker/oauth/tokens.h"
@@ -99,6 +100,7 @@ struct platform {
 	const struct platform_pair *authorize;
 	const struct platform_refusal *refusals; /* ends with a zeroed row */
 	const struct platform_question *questions;
+	const struct platform_device *device; /* NULL: it has none */
 	const struct platform_check *check;
 	/* Whether a client has tokens of its own (grant client_credentials). */
 	bool app_tokens;

@@ -174,6 +174,24 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
+/* A.7. What it says when the person refuses is not documented. */
+static const struct device_row device_rows[] = {
+	{ "authorization_pending", DEVICE_pending },
+	{ "slow_down", DEVICE_slow_down },
+	{ "denied", DEVICE_denied },
+	{ "expired", DEVICE_expired },
+	{ "invalid device code", DEVICE_unknown },
+	{ NULL, DEVICE_refused },
+};
+
+static const struct platform_device device = {
+	.scope_field = "scopes",
+	.uri_member = "verification_uri",
+	.scope_in_poll = true,
+	.rows = device_rows,
+	.client_kind = "one of Twitch's developer console",
+};
+
 const struct platform platform_twitch = {
 	.name = "twitch",
 	.title = "Twitch",
@@ -184,6 +202,7 @@ const struct platform platform_twitch = {
 	.authorize = authorize,
 	.refusals = refusals,
 	.questions = questions,
+	.device = &device,
 	.check = &check,
 	.app_tokens = true,
 	.revocations = revocations,

@@ -178,6 +178,27 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
+/* C.10. */
+static const struct device_row device_rows[] = {
+	{ "authorization_pending", DEVICE_pending },
+	{ "slow_down", DEVICE_slow_down },
+	{ "access_denied", DEVICE_denied },
+	{ "expired_token", DEVICE_expired },
+	{ "invalid_grant", DEVICE_expired },
+	{ "client type", DEVICE_unsupported },
+	{ NULL, DEVICE_refused },
+};
+
+static const struct platform_device device = {
+	.scope_field = "scope",
+	.uri_member = "verification_url",
+	.secret_in_poll = true,
+	.scopes = "https://www.googleapis.com/auth/youtube "
+		  "https://www.googleapis.com/auth/youtube.readonly",
+	.rows = device_rows,
+	.client_kind = "of the type \"TVs and Limited Input devices\"",
+};
+
 const struct platform platform_youtube = {
 	.name = "youtube",
 	.title = "YouTube",
@@ -188,6 +209,7 @@ const struct platform platform_youtube = {
 	.authorize = authorize,
 	.refusals = refusals,
 	.questions = questions,
+	.device = &device,
 	.takes_previous = true, /* C.5: not rotated, so never refused for reuse */
 	.check = &check,
 	.revokes_widely = true, /* C.6: the whole project */

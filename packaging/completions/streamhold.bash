@@ -45,7 +45,7 @@ _streamhold() {
 			elif [ "$COMP_CWORD" -eq 3 ]; then
 				words=$(_streamhold_accounts "$second")
 			fi
-			words="$words --adopt --timeout --no-browser --qr --paste"
+			words="$words --adopt --timeout --no-browser --qr --paste --device"
 			;;
 		"logout "*) words="$(_streamhold_names) --yes" ;;
 		"accounts "*) words="--platform" ;;

@@ -29,6 +29,7 @@ complete -c streamhold -n "__fish_seen_subcommand_from login" -l adopt -d "store
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l no-browser -d "do not open a browser"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l qr -d "show the address as a QR code too"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l paste -d "type the address back on which the browser ends"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l device -d "type a code on another device"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l timeout -x -d "how long to wait"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "greater numbers only"
 complete -c streamhold -n "__fish_seen_subcommand_from get exec" -l min-ttl -x -d "seconds to live yet"

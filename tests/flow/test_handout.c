@@ -202,7 +202,8 @@ test_fronts_may_ask_none_of_it(void **state)
 	struct harness *h = *state;
 	const struct proto_msg *const all[] = { get(0),
 		MESSAGE(token_allow, .platform = "kick", .username = "bob"),
-		MESSAGE(audit_list, .limit = 1) };
+		MESSAGE(audit_list, .limit = 1),
+		MESSAGE(device_login, .platform = "twitch", .username = "bob") };
 	size_t i;
 
 	log_in(h);
