@@ -57,6 +57,7 @@ static const struct {
 	{ ERR_no_credentials, "streamhold app add", true, false, "", false },
 	{ ERR_no_token, "streamhold login", true, true, "", false },
 	{ ERR_login_needed, "streamhold login", true, true, "", false },
+	{ ERR_refresh_failed, "streamhold status", false, false, "", false },
 	{ ERR_handout_off, "streamhold token allow", true, true, "", true },
 	{ ERR_not_found, "streamhold status", false, false, "", false },
 	{ ERR_timed_out, "streamhold status", false, false, "", false },

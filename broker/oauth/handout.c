@@ -3,8 +3,8 @@
  *
  * token_get, from request to answer:
  *
- *   load    may this account's token be handed out? the sealed tokens
- *   unseal
+ *   load    may this account's token be handed out?
+ *   token   one that lives long enough, refreshed when it must be
  *   audit   who gets it, durable before the token leaves
  *   answer
  *
@@ -18,9 +18,8 @@
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/steps.h"
+#include "broker/oauth/token_use.h"
 #include "broker/store/store_handout.h"
-#include "broker/store/store_secret.h"
-#include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -44,11 +43,7 @@ struct load_job {
 	struct steps_job steps;
 	const struct platform *platform;
 	char *username_key;
-	char *secret_name;
 	bool allowed;
-	bool found;
-	uint64_t generation;
-	struct buf sealed;
 };
 
 struct audit_job {
@@ -59,8 +54,9 @@ struct audit_job {
 static void load(struct token_get *);
 static int run_load(struct store_job *, struct db *);
 static void on_loaded(struct store_job *, int);
-static void unseal(struct token_get *, const struct load_job *);
-static void on_unsealed(void *, int, struct secret *);
+static void ask_token(struct token_get *);
+static void cancel_use(void *);
+static void on_token(void *, const struct token_grant *);
 static void judge_life(struct token_get *);
 static void audit(struct token_get *);
 static int run_audit(struct store_job *, struct db *);
@@ -98,7 +94,7 @@ on_token_get(struct client *client, struct proto_msg *msg)
 		return;
 	get = xcalloc(1, sizeof(*get));
 	flow_init(&get->flow, client->broker, client, msg->rid, "token_get",
-	    STEPS_DEADLINE_MS, release);
+	    STEPS_LOGIN_DEADLINE_MS, release);
 	get->platform = account->platform;
 	get->username = xstrdup(account->row.username);
 	get->what = asked->command ? "exec" : "token get";
@@ -116,7 +112,6 @@ load(struct token_get *get)
 	flow_step(&get->flow, "load");
 	job->platform = get->platform;
 	job->username_key = text_fold(get->username);
-	job->secret_name = accounts_token_name(get->platform, get->username);
 	steps_submit(&get->flow, &job->steps, run_load, on_loaded);
 }
 
@@ -124,13 +119,9 @@ static int
 run_load(struct store_job *store_job, struct db *db)
 {
 	struct load_job *job = (struct load_job *)store_job;
-	int result = store_handout_get(
-	    db, job->platform->name, job->username_key, &job->allowed);
 
-	if (result < 0 || !job->allowed)
-		return result;
-	return store_secret_get(
-	    db, job->secret_name, &job->found, &job->generation, &job->sealed);
+	return store_handout_get(
+	    db, job->platform->name, job->username_key, &job->allowed);
 }
 
 static void
@@ -138,9 +129,6 @@ on_loaded(struct store_job *store_job, int result)
 {
 	struct load_job *job = (struct load_job *)store_job;
 	struct token_get *get = (struct token_get *)steps_done(&job->steps);
-	const struct account *account = get
-	    ? accounts_find(get->flow.broker->accounts, get->platform, get->username)
-	    : NULL;
 
 	if (get && result < 0) {
 		steps_fail_store(&get->flow, result);
@@ -151,52 +139,59 @@ on_loaded(struct store_job *store_job, int result)
 		    "until somebody allows it",
 		    get->username, get->platform->title);
 		audit(get);
-	} else if (get &&
-	    (!account || !job->found ||
-		strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)) {
-		get->error = ERR_login_needed;
-		snprintf(get->sentence, sizeof(get->sentence),
-		    "The login of '%s' at %s was lost; log in again", get->username,
-		    get->platform->title);
-		audit(get);
 	} else if (get) {
-		get->expires_at = account->row.expires_at;
-		unseal(get, job);
+		ask_token(get);
 	}
 	free(job->username_key);
-	free(job->secret_name);
-	buf_clear(&job->sealed);
 	free(job);
 }
 
 static void
-unseal(struct token_get *get, const struct load_job *job)
+ask_token(struct token_get *get)
 {
-	flow_step(&get->flow, "unseal");
-	steps_wait_vault(&get->flow,
-	    vault_unseal(get->flow.broker->vault, job->secret_name, job->generation,
-		buf_bytes(&job->sealed), buf_length(&job->sealed), on_unsealed, get));
+	struct broker *broker = get->flow.broker;
+	const struct account *account =
+	    accounts_find(broker->accounts, get->platform, get->username);
+
+	flow_step(&get->flow, "token");
+	if (!account) {
+		/* Erased since the request came. */
+		get->error = ERR_no_token;
+		steps_no_token(get->platform, get->username, get->sentence);
+		audit(get);
+		return;
+	}
+	flow_wait(&get->flow, cancel_use,
+	    token_use(broker, account, (int64_t)get->min_ttl_s * 1000, on_token, get));
 }
 
 static void
-on_unsealed(void *arg, int result, struct secret *plain)
+cancel_use(void *arg)
+{
+	token_use_cancel(arg);
+}
+
+static void
+on_token(void *arg, const struct token_grant *grant)
 {
 	struct token_get *get = arg;
-	struct tokens tokens = { .access = SECRET_NONE };
 
 	flow_resume(&get->flow);
-	if (result == 0)
-		result = tokens_unpack(plain, &tokens);
-	if (result < 0) {
-		steps_fail_vault(&get->flow, result);
-		return;
+	if (grant->error == ERR_none) {
+		get->access = secret_copy(grant->access->bytes, grant->access->length);
+		get->expires_at = grant->expires_at;
+		judge_life(get);
+	} else {
+		get->error = grant->error;
+		snprintf(get->sentence, sizeof(get->sentence), "%s",
+		    grant->sentence ? grant->sentence
+				    : proto_error_info(grant->error)->doc);
 	}
-	get->access = secret_move(&tokens.access);
-	tokens_clear(&tokens);
-	judge_life(get);
 	audit(get);
 }
 
+/* A refresh may have failed, and nobody can make a token live longer than its platform
+ * lets it. */
 static void
 judge_life(struct token_get *get)
 {

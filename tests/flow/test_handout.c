@@ -155,9 +155,11 @@ test_what_cannot_be_given(void **state)
 	    "invalid_platform");
 	assert_non_null(
 	    strstr(harness_expect_failure(h, get(7201), "login_needed"), "7201 s"));
+	assert_newest(h, 2, "token get", "login_needed");
+	h->routes[0].status = "503 Service Unavailable";
 	account->row.expires_at = time_now_ms() - 1;
-	harness_expect_failure(h, get(0), "login_needed");
-	assert_newest(h, 3, "token get", "login_needed");
+	harness_expect_failure(h, get(0), "refresh_failed");
+	assert_newest(h, 3, "token get", "refresh_failed");
 	free(account->row.status);
 	account->row.status = xstrdup(STORE_ACCOUNT_LOST);
 	harness_expect_failure(h, get(0), "login_needed");
@@ -179,6 +181,27 @@ free_job(struct store_job *job, int result)
 {
 	(void)result;
 	free(job);
+}
+
+static void
+test_an_old_token_is_refreshed_first(void **state)
+{
+	static const char fresh[] =
+	    "{\"access_token\":\"CANARY-B\",\"refresh_token\":\"CANARY-S\","
+	    "\"expires_in\":7200}";
+	struct harness *h = *state;
+	const struct proto_msg *answer;
+
+	log_in(h);
+	allow(h, true);
+	h->routes[0].body = fresh;
+	accounts_find(h->broker.accounts, platform_at(CONFIG_PLATFORM_KICK), "bob")
+	    ->row.expires_at = time_now_ms() + 60000;
+	answer = harness_expect(h, get(300), MSG_token_given);
+	assert_string_equal(secret_text(&answer->token_given.access_token), "CANARY-B");
+	assert_true(
+	    answer->token_given.expires_at > (uint64_t)time_now_ms() + 7000 * 1000);
+	assert_newest(h, 2, "token get", "done");
 }
 
 static void
@@ -281,6 +304,7 @@ main(void)
 		TEST(test_off_until_allowed_and_again_after_deny),
 		TEST(test_permission_is_stored_and_ends_with_the_account),
 		TEST(test_what_cannot_be_given),
+		TEST(test_an_old_token_is_refreshed_first),
 		TEST(test_nothing_leaves_unrecorded),
 		TEST(test_fronts_may_ask_none_of_it),
 		TEST(test_the_oldest_rows_go),
