@@ -30,7 +30,7 @@ _streamhold() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit events inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -48,7 +48,8 @@ _streamhold() {
 			words="$words --adopt --timeout --no-browser --qr --paste --device"
 			;;
 		"logout "*) words="$(_streamhold_names) --yes" ;;
-		"accounts "*) words="--platform" ;;
+		"accounts "*) words="--ask --platform" ;;
+		"refresh "*) words=$(_streamhold_names) ;;
 		"token get") words="$(_streamhold_names) --min-ttl --header" ;;
 		"token allow" | "token deny") words=$(_streamhold_names) ;;
 		"token "*) words="get allow deny" ;;

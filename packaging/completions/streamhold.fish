@@ -1,7 +1,7 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login logout accounts token exec audit events inspect config version help
+set -l verbs up status app login logout accounts token exec audit refresh events inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -36,5 +36,6 @@ complete -c streamhold -n "__fish_seen_subcommand_from get exec" -l min-ttl -x -
 complete -c streamhold -n "__fish_seen_subcommand_from get" -l header -d "as a header line"
 complete -c streamhold -n "__fish_seen_subcommand_from list audit" -l limit -x -d "at most so many"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only this type"
+complete -c streamhold -n "__fish_seen_subcommand_from accounts" -l ask -d "ask the platforms whether the logins are still good"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
