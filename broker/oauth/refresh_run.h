@@ -81,6 +81,7 @@ struct refresher {
 	size_t count;
 	struct refresh_waits told; /* waits whose outcome is known */
 	struct event *timer;       /* of the schedule */
+	bool soon;                 /* it runs in a moment */
 	int64_t clock_gap;         /* wall clock minus boot time at the last look */
 	char *pauses[CONFIG_PLATFORM_MAX]; /* why; NULL: none */
 };

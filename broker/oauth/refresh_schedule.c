@@ -83,8 +83,12 @@ void
 refresh_schedule(struct broker *broker)
 {
 	const struct timeval soon = { .tv_usec = LOOK_LEAST_MS * 1000 };
+	struct refresher *refresher = refresher_of(broker);
 
-	event_add(refresher_of(broker)->timer, &soon);
+	/* Changes that follow closely must not put the look off for ever. */
+	if (!refresher->soon)
+		event_add(refresher->timer, &soon);
+	refresher->soon = true;
 }
 
 void
@@ -166,11 +170,15 @@ look_at(struct look *look, struct account *account)
 {
 	struct refresh_plan *plan = &account->plan;
 	struct broker *broker = look->broker;
+	bool fresh = plan->generation != account->row.generation;
 
-	if (plan->generation != account->row.generation)
+	if (fresh)
 		refresh_plan_make(
 		    plan, &account->row, look->margin_ms, look->wall, look->boot);
-	else if (look->clock_set && plan->due)
+	/* What the clock's step alone made due is spread, in fresh plans too. */
+	if (fresh && look->clock_set && plan->due)
+		plan->due = INT64_MAX;
+	if (look->clock_set && plan->due)
 		refresh_plan_clock_set(
 		    plan, &account->row, look->margin_ms, look->wall, look->boot);
 	if (!plan->due || refresh_pause(broker, account->platform) ||
@@ -204,6 +212,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	look.next = look.boot + LOOK_MS;
+	refresher_of(broker)->soon = false;
 	look.clock_set = notice_clock(&look);
 	accounts = accounts_sorted(broker->accounts, NULL, &count);
 	for (i = 0; i < count; i++)
@@ -213,5 +222,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (ms < LOOK_LEAST_MS)
 		ms = LOOK_LEAST_MS;
 	wait = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	event_add(refresher_of(broker)->timer, &wait);
+	if (!refresher_of(broker)->soon)
+		event_add(refresher_of(broker)->timer, &wait);
 }
