@@ -8,6 +8,7 @@
 #include "broker/events/ingest.h"
 #include "broker/front_messages.h"
 #include "broker/health.h"
+#include "broker/keystore.h"
 #include "broker/oauth/oauth.h"
 #include "broker/report.h"
 #include "common/log.h"
@@ -44,6 +45,9 @@ static const struct {
 	{ MSG_delivery, CLIENT_webhook, on_delivery },
 	{ MSG_events_list, BOTH_ENDS, on_events_list },
 	{ MSG_event_get, BOTH_ENDS, on_event_get },
+
+	{ MSG_keystore_get, CLIENT_admin, on_keystore_get },
+	{ MSG_keystore_move, CLIENT_admin, on_keystore_move },
 
 	{ MSG_health_get, BOTH_ENDS, on_health_get },
 	{ MSG_report_get, CLIENT_admin, on_report_get },

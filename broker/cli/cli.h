@@ -50,6 +50,7 @@ struct cli {
 	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
+	const char *to; /* keystore migrate --to */
 	const char *after;
 	const char *limit;
 	const char *type;
@@ -78,6 +79,9 @@ extern const struct verb verbs[];
 
 int verb_up(struct cli *cli);
 int verb_status(struct cli *cli);
+int verb_keystore_status(struct cli *cli);
+int verb_keystore_migrate(struct cli *cli);
+int verb_keystore_rotate(struct cli *cli);
 int verb_inspect(struct cli *cli);
 int verb_app_add(struct cli *cli);
 int verb_app_list(struct cli *cli);

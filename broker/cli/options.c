@@ -62,6 +62,7 @@ static const struct option options[] = {
 	{ "client-id", 0, "ID", AT(client_id), false, "the client id" },
 	{ "scopes", 0, "\"A B\"", AT(scopes), false,
 	    "scopes to ask for, instead of the usual ones" },
+	{ "to", 0, "KEYSTORE", AT(to), false, "where to: file or secret-service" },
 	{ "timeout", 0, "TIME", AT(timeout), false, "how long to wait: 90s, 10m, 1h" },
 	{ "after", 0, "N", AT(after), false, "only events with a greater number" },
 	{ "limit", 0, "N", AT(limit), false, "at most so many (1-500)" },

@@ -3,6 +3,7 @@
  * vault; nothing here can read them.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/store/store_db.h"
@@ -192,4 +193,107 @@ store_keystore_clear(struct store_keystore *keystore)
 
 	for (i = 0; i < REMEMBERED_COUNT; i++)
 		buf_clear(remembered_at(keystore, i));
+}
+
+/* ---- Every sealed value, wherever it stands ---- */
+
+/* Verifiers have generation 1 (LOGIN_VERIFIER_GENERATION). */
+#define EVERY_SEALED \
+	"(SELECT name, generation, sealed FROM secrets UNION ALL SELECT 'login/' || " \
+	"lower(hex(state_hash)), 1, verifier_sealed FROM logins WHERE " \
+	"verifier_sealed " \
+	"IS NOT NULL)"
+
+void
+store_sealed_clear(struct store_sealed *row)
+{
+	free(row->name);
+	buf_clear(&row->sealed);
+	*row = (struct store_sealed){ .name = NULL };
+}
+
+int
+store_sealed_next(struct db *db, struct store_sealed *row, bool *ret_found)
+{
+	sqlite3_stmt *statement = db_statement(db,
+	    "SELECT name, generation, sealed FROM " EVERY_SEALED
+	    " WHERE name > ?1 OR (name = ?1 AND NOT ?2) ORDER BY name LIMIT 1");
+	int result;
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, row->name);
+	db_bind_number(statement, 2, row->passed);
+	result = db_step(db, statement);
+	if (result >= 0)
+		*ret_found = result == 1;
+	if (result == 1) {
+		char *name = db_column_text(statement, 0);
+
+		store_sealed_clear(row);
+		row->name = name;
+		row->generation = (uint64_t)db_column_number(statement, 1);
+		db_column_bytes(statement, 2, &row->sealed);
+	}
+	db_finish(statement);
+	return result < 0 ? result : 0;
+}
+
+static int
+swap(struct db *db, sqlite3_stmt *statement, const struct store_sealed *row,
+    const struct buf *fresh, bool *changed)
+{
+	int result;
+
+	if (!statement)
+		return db_result(db);
+	db_bind_bytes(statement, 1, buf_bytes(fresh), buf_length(fresh));
+	db_bind_text(statement, 2, row->name);
+	db_bind_number(statement, 3, (int64_t)row->generation);
+	db_bind_bytes(statement, 4, buf_bytes(&row->sealed), buf_length(&row->sealed));
+	result = db_run(db, statement);
+	*changed = *changed || (result == 0 && db_changes(db) > 0);
+	return result;
+}
+
+int
+store_sealed_swap(struct db *db, const struct store_sealed *row,
+    const struct buf *fresh, bool *ret_changed)
+{
+	int result;
+
+	*ret_changed = false;
+	result = swap(db,
+	    db_statement(db,
+		"UPDATE secrets SET sealed = ?1 WHERE name = ?2 AND generation = ?3 "
+		"AND sealed = ?4"),
+	    row, fresh, ret_changed);
+	if (result == 0)
+		result = swap(db,
+		    db_statement(db,
+			"UPDATE logins SET verifier_sealed = ?1 WHERE 'login/' || "
+			"lower(hex(state_hash)) = ?2 AND ?3 = 1 AND verifier_sealed = "
+			"?4"),
+		    row, fresh, ret_changed);
+	return result;
+}
+
+int
+store_sealed_refers(
+    struct db *db, const char *name, uint64_t generation, bool *ret_refers)
+{
+	sqlite3_stmt *statement = db_statement(db,
+	    "SELECT 1 FROM " EVERY_SEALED
+	    " WHERE name = ?1 AND generation = ?2 AND substr(sealed, 1, 1) = x'02'");
+	int result;
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, name);
+	db_bind_number(statement, 2, (int64_t)generation);
+	result = db_step(db, statement);
+	if (result >= 0)
+		*ret_refers = result == 1;
+	db_finish(statement);
+	return result < 0 ? result : 0;
 }

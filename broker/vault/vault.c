@@ -26,9 +26,15 @@ vault_close(struct vault *vault)
 {
 	if (!vault)
 		return;
+	vault_move_free(vault->move);
 	while (!LIST_EMPTY(&vault->calls))
 		call_free(LIST_FIRST(&vault->calls));
+	vault_sweep_free(vault->sweep);
 	vault_child_free(vault->child);
+	if (vault->close_child)
+		event_free(vault->close_child);
+	if (vault->sweep_timer)
+		event_free(vault->sweep_timer);
 	vault_file_close(vault->file);
 	free(vault);
 }
@@ -94,7 +100,7 @@ vault_seal(struct vault *vault, const char *name, uint64_t generation,
 		call->result = -EINVAL;
 	if (call->result < 0)
 		return call;
-	if (vault->kind == KIND_KEYRING)
+	if (vault->target == KIND_KEYRING)
 		ask_keyring(call, MSG_vault_store, name, generation, plain, on_stored);
 	else
 		vault_file_seal(vault->file, name, generation, plain, &call->sealed);

@@ -523,6 +523,12 @@ vault_child_condition(const struct vault_child *child)
 	return child->condition;
 }
 
+bool
+vault_child_is_known(const struct vault_child *child)
+{
+	return child->known;
+}
+
 const char *
 vault_child_detail(const struct vault_child *child)
 {

@@ -10,6 +10,7 @@
 #ifndef BROKER_VAULT_VAULT_CHILD_H
 #define BROKER_VAULT_VAULT_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/vault/vault.h"
@@ -30,6 +31,9 @@ void vault_child_free(struct vault_child *child);
 
 /* How the keyring does; VAULT_ready also while it is not known yet. */
 enum vault_condition vault_child_condition(const struct vault_child *child);
+
+/* Whether the first answer about it is here. */
+bool vault_child_is_known(const struct vault_child *child);
 
 /* A sentence why, "" when it is ready. */
 const char *vault_child_detail(const struct vault_child *child);

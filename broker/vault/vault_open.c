@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "broker/vault/vault_child.h"
 #include "broker/vault/vault_file.h"
 #include "broker/vault/vault_inner.h"
@@ -24,6 +26,15 @@
 #define DATABASE_RANDOM_SIZE 16
 _Static_assert(VAULT_DATABASE_SIZE == 2 * DATABASE_RANDOM_SIZE + 1, "hex digits");
 
+/* Items that nobody refers to are looked for so often; younger ones may belong to a
+ * transaction that is still to come. */
+#define SWEEP_FIRST_S 60
+#define SWEEP_EVERY_S 3600
+#define SWEEP_AGE_S 900
+
+static enum vault_kind known(const struct buf *);
+static void make_events(struct vault *);
+static void read_move(struct vault *, const struct store_keystore *);
 static int choose(struct vault *, const struct store_keystore *, char *);
 static int name_database(struct vault *, struct store_keystore *, bool *, char *);
 static int open_backends(struct vault *, struct store_keystore *, bool *, char *);
@@ -45,6 +56,8 @@ vault_open(struct event_base *base, struct store *store, const struct config *co
 	LIST_INIT(&vault->calls);
 	result = vault_ask_store(vault, &keystore, store_keystore_load, error);
 	if (result == 0)
+		read_move(vault, &keystore);
+	if (result == 0)
 		result = choose(vault, &keystore, error);
 	if (result == 0)
 		result = name_database(vault, &keystore, &fresh, error);
@@ -60,8 +73,60 @@ vault_open(struct event_base *base, struct store *store, const struct config *co
 	if (vault->file && !vault_file_is_locked(vault->file))
 		log_warning("vault",
 		    "the key cannot be kept out of swap (RLIMIT_MEMLOCK); continuing");
+	make_events(vault);
+	if (vault->move_to)
+		vault_move_begin(vault, true);
 	*ret_vault = vault;
 	return 0;
+}
+
+static void
+on_close_child(evutil_socket_t fd, short what, void *arg)
+{
+	struct vault *vault = arg;
+
+	(void)fd;
+	(void)what;
+	if (vault->move || vault->sweep || vault->kind == KIND_KEYRING)
+		return;
+	vault_child_free(vault->child);
+	vault->child = NULL;
+}
+
+static void
+on_sweep_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct vault *vault = arg;
+	const struct timeval next = { .tv_sec = SWEEP_EVERY_S };
+
+	(void)fd;
+	(void)what;
+	if (!vault->move)
+		vault_sweep(vault, SWEEP_AGE_S, false);
+	event_add(vault->sweep_timer, &next);
+}
+
+static void
+make_events(struct vault *vault)
+{
+	const struct timeval first = { .tv_sec = SWEEP_FIRST_S };
+
+	vault->close_child = event_new(vault->base, -1, 0, on_close_child, vault);
+	vault->sweep_timer = event_new(vault->base, -1, 0, on_sweep_timer, vault);
+	if (!vault->close_child || !vault->sweep_timer)
+		abort();
+	event_add(vault->sweep_timer, &first);
+}
+
+/* A move that a crash or a stop has interrupted. */
+static void
+read_move(struct vault *vault, const struct store_keystore *keystore)
+{
+	const struct buf *move = &keystore->move;
+
+	vault->rotate = buf_length(move) == strlen(VAULT_MOVE_ROTATE) &&
+	    memcmp(buf_bytes(move), VAULT_MOVE_ROTATE, buf_length(move)) == 0;
+	vault->move_to = vault->rotate ? KIND_FILE : known(move);
 }
 
 static void
@@ -152,8 +217,8 @@ known(const struct buf *name)
 	return KIND_NONE;
 }
 
-static enum vault_kind
-configured(const struct config *config)
+enum vault_kind
+vault_configured(const struct config *config)
 {
 	switch (config->keystore.backend) {
 	case CONFIG_KEYSTORE_BACKEND_FILE:
@@ -172,7 +237,7 @@ configured(const struct config *config)
 static int
 choose(struct vault *vault, const struct store_keystore *keystore, char *error)
 {
-	enum vault_kind wanted = configured(vault->config);
+	enum vault_kind wanted = vault_configured(vault->config);
 	enum vault_kind before = known(&keystore->backend);
 
 	if (buf_length(&keystore->backend) && !before && keystore->sealed_count > 0) {
@@ -183,7 +248,8 @@ choose(struct vault *vault, const struct store_keystore *keystore, char *error)
 		    (const char *)buf_bytes(&keystore->backend));
 		return -EINVAL;
 	}
-	if (wanted && before && wanted != before && keystore->sealed_count > 0) {
+	if (wanted && before && wanted != before && wanted != vault->move_to &&
+	    keystore->sealed_count > 0) {
 		snprintf(error, VAULT_ERROR_SIZE,
 		    "the secrets in '%s' are in the keystore '%s', but the "
 		    "configuration asks for '%s'; set keystore.backend back to \"%s\" "
@@ -192,7 +258,9 @@ choose(struct vault *vault, const struct store_keystore *keystore, char *error)
 		    vault_kind_name(wanted), vault_kind_name(before));
 		return -EINVAL;
 	}
-	if (wanted)
+	if (vault->move_to)
+		vault->kind = before;
+	else if (wanted)
 		vault->kind = wanted;
 	else if (before && (before != KIND_MEMORY || keystore->sealed_count > 0))
 		vault->kind = before;
@@ -246,6 +314,15 @@ open_file(struct vault *vault, const struct store_keystore *keystore, bool *ret_
 	return result;
 }
 
+int
+vault_open_file_now(struct vault *vault, char *error)
+{
+	struct store_keystore nothing = { .file_count = 0 };
+	bool fresh;
+
+	return open_file(vault, &nothing, &fresh, error);
+}
+
 static int
 open_memory(struct vault *vault, const struct store_keystore *keystore, char *error)
 {
@@ -264,16 +341,22 @@ static int
 open_backends(
     struct vault *vault, struct store_keystore *keystore, bool *ret_fresh, char *error)
 {
-	bool keyring = vault->kind == KIND_KEYRING ||
+	bool keyring = vault->kind == KIND_KEYRING || vault->move_to == KIND_KEYRING ||
 	    keystore->sealed_count > keystore->file_count;
 	int result = 0;
 
 	if (vault->kind == KIND_MEMORY) {
+		vault->target = KIND_MEMORY;
 		*ret_fresh = true;
 		return open_memory(vault, keystore, error);
 	}
-	if (vault->kind == KIND_FILE || keystore->file_count > 0)
+	vault->target = vault->move_to ? vault->move_to : vault->kind;
+	if (vault->kind == KIND_FILE || vault->target == KIND_FILE ||
+	    keystore->file_count > 0)
 		result = open_file(vault, keystore, ret_fresh, error);
+	if (result == 0 && vault->rotate)
+		result = vault_file_open_next(
+		    vault->file, vault->paths, &keystore->check_next, error);
 	if (result == 0 && keyring)
 		vault->child = vault_child_new(vault->base, vault->database);
 	if (known(&keystore->backend) != vault->kind)
@@ -286,7 +369,7 @@ save(struct vault *vault, struct store_keystore *keystore, char *error)
 {
 	buf_clear(&keystore->backend);
 	buf_add_text(&keystore->backend, vault_kind_name(vault->kind));
-	if (vault->file) {
+	if (vault->file && !vault->rotate) {
 		buf_clear(&keystore->check);
 		vault_file_check(vault->file, &keystore->check);
 	}

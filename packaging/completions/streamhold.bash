@@ -30,11 +30,14 @@ _streamhold() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit refresh events inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events keystore inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
 		"status "*) words="--check" ;;
+		"keystore migrate") words="--to file secret-service" ;;
+		"keystore status" | "keystore rotate") ;;
+		"keystore "*) words="status migrate rotate" ;;
 		"app add") words="$platforms --client-id --secret-stdin --scopes" ;;
 		"app remove") words="$platforms --yes" ;;
 		"app list") ;;
@@ -69,7 +72,7 @@ _streamhold() {
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login logout accounts events inspect config version" ;;
+		"help "*) words="up status app login logout accounts events keystore inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

@@ -1,7 +1,7 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login logout accounts token exec audit refresh events inspect config version help
+set -l verbs up status app login logout accounts token exec audit refresh events keystore inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -39,3 +39,5 @@ complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only
 complete -c streamhold -n "__fish_seen_subcommand_from accounts" -l ask -d "ask the platforms whether the logins are still good"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
+complete -c streamhold -n "__fish_seen_subcommand_from keystore" -a "status migrate rotate"
+complete -c streamhold -n "__fish_seen_subcommand_from migrate" -l to -x -a "file secret-service" -d "where to"
