@@ -33,7 +33,7 @@ struct store_refresh;
 #define REFRESH_DOUBTS_MAX 4
 /* Bytes that must be free on the database's file system: a token that cannot be stored
  * must not be asked for. */
-#define REFRESH_ROOM_MIN (INT64_C(8) * 1024 * 1024)
+#define REFRESH_ROOM_MIN (8 * 1024 * 1024)
 /* Clocks that were set by more are looked at. */
 #define REFRESH_JUMP_MS 60000
 
