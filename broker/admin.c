@@ -76,12 +76,11 @@ static const struct chan_handlers handlers = {
 };
 
 static bool
-may_enter(const struct admin *admin, int fd, uid_t *ret_uid)
+may_enter(const struct admin *admin, int fd, uid_t *ret_uid, pid_t *ret_pid)
 {
 	gid_t gid;
-	pid_t pid;
 
-	if (sock_peer(fd, ret_uid, &gid, &pid) < 0)
+	if (sock_peer(fd, ret_uid, &gid, ret_pid) < 0)
 		return false;
 	if (*ret_uid == 0 || *ret_uid == geteuid())
 		return true;
@@ -89,7 +88,7 @@ may_enter(const struct admin *admin, int fd, uid_t *ret_uid)
 }
 
 static void
-client_new(struct admin *admin, int fd, uid_t uid)
+client_new(struct admin *admin, int fd, uid_t uid, pid_t pid)
 {
 	struct admin_client *admin_client = xcalloc(1, sizeof(*admin_client));
 	const struct chan_options options = { .program = "streamhold-broker",
@@ -104,7 +103,7 @@ client_new(struct admin *admin, int fd, uid_t uid)
 
 	admin_client->admin = admin;
 	admin_client->client = (struct client){
-		.broker = admin->broker, .role = CLIENT_admin, .uid = uid
+		.broker = admin->broker, .role = CLIENT_admin, .uid = uid, .pid = pid
 	};
 	LIST_INIT(&admin_client->client.flows);
 	LIST_INSERT_HEAD(&admin->clients, admin_client, entry);
@@ -118,11 +117,12 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 	struct admin *admin = arg;
 	int fd = sock_accept(listener);
 	uid_t uid = 0;
+	pid_t pid = 0;
 
 	(void)what;
 	if (fd < 0)
 		return;
-	if (!may_enter(admin, fd, &uid)) {
+	if (!may_enter(admin, fd, &uid, &pid)) {
 		log_warning(
 		    "admin", "user %u may not use the admin socket", (unsigned)uid);
 		broker_count(admin->broker, "admin_refused", 1);
@@ -132,7 +132,7 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		    ADMIN_CLIENTS_MAX);
 		(void)close(fd);
 	} else {
-		client_new(admin, fd, uid);
+		client_new(admin, fd, uid, pid);
 	}
 }
 

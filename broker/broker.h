@@ -36,6 +36,7 @@ struct client {
 	struct chan *chan;
 	enum client_role role;
 	uid_t uid; /* who is at the other end */
+	pid_t pid; /* of a command, 0 for a front */
 	LIST_HEAD(client_flows, flow) flows;
 };
 

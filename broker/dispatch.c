@@ -8,6 +8,7 @@
 #include "broker/events/ingest.h"
 #include "broker/front_messages.h"
 #include "broker/health.h"
+#include "broker/keystore.h"
 #include "broker/oauth/oauth.h"
 #include "broker/report.h"
 #include "common/log.h"
@@ -28,15 +29,25 @@ static const struct {
 	{ MSG_credentials_delete, BOTH_ENDS, on_credentials_delete },
 	{ MSG_account_get, BOTH_ENDS, on_account_get },
 	{ MSG_accounts_list, BOTH_ENDS, on_accounts_list },
+	{ MSG_account_check, CLIENT_admin, on_account_check },
 	{ MSG_account_delete, BOTH_ENDS, on_account_delete },
+	{ MSG_token_refresh, BOTH_ENDS, on_token_refresh },
 
 	{ MSG_login_start, BOTH_ENDS, on_login_start },
-	{ MSG_login_finish, CLIENT_api, on_login_finish },
+	{ MSG_login_finish, BOTH_ENDS, on_login_finish },
 	{ MSG_login_wait, CLIENT_admin, on_login_wait },
+	{ MSG_device_login, CLIENT_admin, on_device_login },
+
+	{ MSG_token_get, CLIENT_admin, on_token_get },
+	{ MSG_token_allow, CLIENT_admin, on_token_allow },
+	{ MSG_audit_list, CLIENT_admin, on_audit_list },
 
 	{ MSG_delivery, CLIENT_webhook, on_delivery },
 	{ MSG_events_list, BOTH_ENDS, on_events_list },
 	{ MSG_event_get, BOTH_ENDS, on_event_get },
+
+	{ MSG_keystore_get, CLIENT_admin, on_keystore_get },
+	{ MSG_keystore_move, CLIENT_admin, on_keystore_move },
 
 	{ MSG_health_get, BOTH_ENDS, on_health_get },
 	{ MSG_report_get, CLIENT_admin, on_report_get },

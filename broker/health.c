@@ -42,8 +42,8 @@ judge_keystore(struct broker *broker)
 	struct judgement judgement = { .state = trouble ? "unhealthy" : "healthy" };
 
 	if (trouble)
-		(void)snprintf(
-		    judgement.detail, sizeof(judgement.detail), "%s", trouble);
+		(void)snprintf(judgement.detail, sizeof(judgement.detail), "%s: %.350s",
+		    vault_state(broker->vault), trouble);
 	return judgement;
 }
 

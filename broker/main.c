@@ -17,11 +17,11 @@ main(int argc, char **argv)
 	struct options options;
 
 	log_open("broker");
+	start_memory();
 	options_read(argc, argv, &options);
 	process_harden(sock_passed_init());
 	process_notify_open();
 	start_config(&broker, &options);
-	start_memory();
 	start_loop(&broker);
 	start_storage(&broker);
 	start_services(&broker);

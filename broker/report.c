@@ -12,7 +12,9 @@
 
 #include "broker/events/ingest.h"
 #include "broker/flow.h"
+#include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/validate.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
 #include "broker/store/store.h"
@@ -182,7 +184,7 @@ put_keystore(struct sink *sink)
 	const char *trouble = vault_trouble(sink->broker->vault);
 
 	put_text(sink, "backend", vault_backend(sink->broker->vault));
-	put_text(sink, "state", trouble ? "unhealthy" : "healthy");
+	put_text(sink, "state", vault_state(sink->broker->vault));
 	put_text(sink, "trouble", trouble);
 }
 
@@ -206,12 +208,74 @@ put_counts(struct sink *sink)
 		put_number(sink, counter->name, counter->value);
 }
 
+/* What the platforms said of stored tokens since the start. */
+static void
+put_checks(struct sink *sink)
+{
+	struct validate_stats stats;
+	char name[64];
+	int i;
+
+	validate_stats(sink->broker, &stats);
+	for (i = CHECK_good; i < CHECK_VERDICT_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "checks_%s",
+		    check_verdict_name((enum check_verdict)i));
+		put_number(sink, name, stats.verdicts[i]);
+	}
+	put_number(sink, "checks_waiting", stats.waiting);
+	put_time(sink, "last_check_at", stats.last_at);
+}
+
+static void
+put_app_token(struct sink *sink, enum config_platform_index index)
+{
+	const char *platform = config_platform_name(index);
+	struct app_token_stats stats;
+	char name[64];
+
+	app_token_stats(sink->broker, platform_at(index), &stats);
+	if (!stats.has)
+		return;
+	(void)snprintf(name, sizeof(name), "app_token.%s.fetched", platform);
+	put_number(sink, name, stats.fetched);
+	(void)snprintf(name, sizeof(name), "app_token.%s.expires_at", platform);
+	put_time(sink, name, stats.expires_at);
+	(void)snprintf(name, sizeof(name), "app_token.%s.checked_at", platform);
+	put_time(sink, name, stats.checked_at);
+	(void)snprintf(name, sizeof(name), "app_token.%s.trouble", platform);
+	put_text(sink, name, stats.trouble);
+}
+
+static void
+put_app_tokens(struct sink *sink)
+{
+	int i;
+
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++)
+		put_app_token(sink, (enum config_platform_index)i);
+}
+
 static void
 put_accounts(struct sink *sink)
 {
+	unsigned i;
+
 	put_number(sink, "stored", oauth_account_count(sink->broker));
 	put_number(sink, "reauth_required", oauth_account_lost_count(sink->broker));
+	put_checks(sink);
+	put_app_tokens(sink);
 	put_number(sink, "logins_pending", oauth_login_count(sink->broker));
+	put_number(sink, "refreshing", oauth_refresh_count(sink->broker));
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
+		enum config_platform_index index = (enum config_platform_index)i;
+		const char *pause = oauth_refresh_pause(sink->broker, index);
+		char key[48];
+
+		(void)snprintf(
+		    key, sizeof(key), "refresh_paused.%s", config_platform_name(index));
+		if (pause)
+			put_text(sink, key, pause);
+	}
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <jansson.h>
 
 #include "broker/admin.h"
 #include "broker/events/ingest.h"
@@ -23,11 +24,13 @@
 #include "broker/store/store.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/sock.h"
 #include "common/time.h"
 #include "common/version.h"
+#include "common/wiped_memory.h"
 
 /* Whose members may use the command in system mode. */
 #define ADMIN_GROUP "streamhold"
@@ -45,6 +48,21 @@ static struct {
 	struct event *signals[5];
 	int exit_status;
 } running;
+
+/* Memory. libcurl gets its allocator when it is set up (fetch.c); msgpack-c only points
+ * into frames, which are ours (proto/codec.c). */
+
+void
+start_memory(void)
+{
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+	json_set_alloc_funcs(wiped_malloc, wiped_free);
+	if (crypto_wipe_memory() < 0)
+		fatal(EXIT_INIT, "start", "OpenSSL does not take an allocator");
+	if (store_wipe_memory() < 0)
+		fatal(EXIT_INIT, "start", "SQLite does not take an allocator");
+}
 
 /* Configuration. */
 
@@ -86,13 +104,6 @@ start_config(struct broker *broker, const struct options *options)
 		return;
 	printf("%s: good\n", path);
 	exit(EXIT_STOPPED);
-}
-
-void
-start_memory(void)
-{
-	(void)mallopt(M_ARENA_MAX, 1);
-	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 }
 
 /* Signals. */

@@ -86,7 +86,7 @@ static const struct {
 };
 
 static const char *const platform_names[] = {
-#define OPTION_PLATFORM(ID, name, a, t, r, v, i, api, s) #name,
+#define OPTION_PLATFORM(ID, name, a, t, r, v, i, d, api, s) #name,
 #include "common/options.def"
 };
 

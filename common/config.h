@@ -80,7 +80,7 @@ struct config_subscriptions {
 	struct config_list name;
 
 /* One platform: authorize_url, token_url, revoke_url, validate_url, introspect_url,
- * api_url, default_scopes, public_key_file, ca_file. */
+ * device_url, api_url, default_scopes, public_key_file, ca_file. */
 struct config_platform {
 #define OPTIONS_OF_ONE_PLATFORM
 #define OPTION_URL CONFIG_MEMBER_URL
@@ -92,14 +92,14 @@ struct config_platform {
 
 /* Index of a platform in config->platform[]: CONFIG_PLATFORM_KICK and so on. */
 enum config_platform_index {
-#define OPTION_PLATFORM(ID, name, a, t, r, v, i, api, scopes) CONFIG_PLATFORM_##ID,
+#define OPTION_PLATFORM(ID, name, a, t, r, v, i, d, api, scopes) CONFIG_PLATFORM_##ID,
 #include "common/options.def"
 	CONFIG_PLATFORM_MAX
 };
 
 /* The members of config->platforms, in the order of config->platform[]. */
 struct config_platform_names {
-#define OPTION_PLATFORM(ID, name, a, t, r, v, i, api, scopes) \
+#define OPTION_PLATFORM(ID, name, a, t, r, v, i, d, api, scopes) \
 	struct config_platform name;
 #include "common/options.def"
 };
@@ -128,7 +128,7 @@ struct config {
 	struct config_subscriptions name;
 #define OPTION_FEATURES(name, items, when, who, t) char *name;
 #define OPTION_ACTIONS(name, items, when, who, t) char *name;
-#define OPTION_PLATFORM(ID, name, a, t, r, v, i, api, scopes)
+#define OPTION_PLATFORM(ID, name, a, t, r, v, i, d, api, scopes)
 #define OPTION_PLATFORMS \
 	union { \
 		struct config_platform_names platforms; \

@@ -7,17 +7,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/wiped_memory.h"
 
 static void
 must(int result)
 {
 	if (result != 1)
 		abort();
+}
+
+/* OpenSSL tells each function where in its sources it is called. */
+static void *
+openssl_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return wiped_malloc(size);
+}
+
+static void *
+openssl_realloc(void *memory, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return wiped_realloc(memory, size);
+}
+
+static void
+openssl_free(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	wiped_free(memory);
+}
+
+int
+crypto_wipe_memory(void)
+{
+	if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) !=
+	    1)
+		return -EALREADY;
+	return 0;
 }
 
 void

@@ -22,6 +22,10 @@
 /* Version of OpenSSL; static. */
 const char *crypto_library_version(void);
 
+/* Makes OpenSSL wipe what it frees. Call before its first use: 0, or -EALREADY when it
+ * has taken memory before. */
+int crypto_wipe_memory(void);
+
 /* Fills with random bytes; ends the process when the system has none to give. */
 void crypto_random(void *bytes, size_t length);
 

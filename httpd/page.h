@@ -11,6 +11,7 @@
 void page_login_start(struct request *request);
 void page_account_status(struct request *request);
 void page_account_delete(struct request *request);
+void page_token_refresh(struct request *request);
 void page_accounts(struct request *request);
 
 /* page_callback.c: what the browser brings back. */

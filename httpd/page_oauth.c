@@ -1,6 +1,6 @@
 /*
  * Starting a login, and the state and end of one: GET /oauth/start, /oauth/status and
- * /oauth/accounts, DELETE /oauth/:platform/:username.
+ * /oauth/accounts, POST /oauth/refresh, DELETE /oauth/:platform/:username.
  */
 #include <string.h>
 
@@ -130,6 +130,8 @@ add_extra(struct json_out *json, const struct proto_account *account)
 		out_words(json, "missing_scope", account->missing_scopes);
 	if (strcmp(account->identity, "verified") != 0)
 		out_text(json, "identity", account->identity);
+	if (account->trouble)
+		out_text(json, "trouble", account->trouble);
 }
 
 static bool
@@ -170,6 +172,18 @@ page_account_status(struct request *request)
 	request_ask(request, ANSWER_MS, on_account);
 }
 
+/* Answers as the status does, with what is in force afterwards. */
+void
+page_token_refresh(struct request *request)
+{
+	if (!check_username(request))
+		return;
+	request->msg.type = MSG_token_refresh;
+	request->msg.token_refresh.platform = request->platform;
+	request->msg.token_refresh.username = request->parameter;
+	request_ask(request, TOKEN_REFRESH_MS, on_account);
+}
+
 /* Every login. */
 
 static void
@@ -195,6 +209,7 @@ on_accounts(struct request *request, struct proto_msg *answer, bool last)
 	out_text(&json, "identity", account->identity);
 	out_text(&json, "user_id", account->user_id);
 	out_text(&json, "display_name", account->display_name);
+	out_text(&json, "trouble", account->trouble);
 	out_object_end(&json);
 }
 

@@ -39,6 +39,8 @@ static const struct route routes[] = {
 	    ROUTE_SECRET | ROUTE_CALLBACK, page_callback },
 	{ HTTP_GET, "/oauth/status/:platform/:username", HTTPD_API, 0,
 	    page_account_status },
+	{ HTTP_POST, "/oauth/refresh/:platform/:username", HTTPD_API, 0,
+	    page_token_refresh },
 	{ HTTP_DELETE, "/oauth/:platform/:username", HTTPD_API, 0,
 	    page_account_delete },
 	{ HTTP_POST, DELIVERY_PATH, HTTPD_WEBHOOK, ROUTE_BODY, page_delivery },

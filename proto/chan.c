@@ -1,7 +1,7 @@
 /*
- * Channels between httpd, broker and the command. Owns the socket, its two buffers and
- * the table of requests in flight. Used by httpd/broker_link, broker/fronts and
- * broker/admin.
+ * Channels between httpd, broker, the keystore helper and the command. Owns the socket,
+ * its two buffers and the table of requests in flight. Used by httpd/broker_link,
+ * broker/fronts and broker/admin.
  */
 #include <assert.h>
 #include <errno.h>
@@ -85,13 +85,24 @@ leave(struct chan *chan)
 static enum proto_direction
 direction_out(const struct chan *chan)
 {
+	if (chan->options.vault)
+		return chan->options.broker ? PROTO_TO_VAULT : PROTO_FROM_VAULT;
 	return chan->options.broker ? PROTO_TO_PEER : PROTO_TO_BROKER;
 }
 
 static enum proto_direction
 direction_in(const struct chan *chan)
 {
+	if (chan->options.vault)
+		return chan->options.broker ? PROTO_FROM_VAULT : PROTO_TO_VAULT;
 	return chan->options.broker ? PROTO_TO_BROKER : PROTO_TO_PEER;
+}
+
+/* Whether this side asks: peers ask the broker, the broker asks its helper. */
+static bool
+asks(const struct chan *chan)
+{
+	return chan->options.broker == chan->options.vault;
 }
 
 /* Ends the connection; the handlers hear of it from the loop. */
@@ -327,7 +338,7 @@ take_message(struct chan *chan, struct proto_msg *msg)
 		take_hello(chan, msg);
 	else if (msg->type == MSG_hello)
 		chan_close(chan, "a second hello");
-	else if (!chan->options.broker && msg->rid != 0)
+	else if (asks(chan) && msg->rid != 0)
 		take_answer(chan, msg);
 	else
 		chan->options.handlers->on_message(chan, chan->options.arg, msg);

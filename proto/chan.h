@@ -58,6 +58,7 @@ struct chan_options {
 	const char *role;    /* of this side, for hello */
 	const char *expect;  /* role that the peer must have; NULL: any */
 	bool broker;         /* this side is the broker */
+	bool vault;          /* the link to the keystore helper: the broker asks */
 	uid_t sender;        /* who must have written the peer's hello */
 	size_t frame_max;    /* longest frame that is accepted, bytes */
 	const struct chan_handlers *handlers;

@@ -18,6 +18,12 @@ direction_text(enum proto_direction direction)
 		return "to the broker";
 	case PROTO_TO_PEER:
 		return "from the broker";
+	case PROTO_TO_VAULT:
+		return "to the keystore helper";
+	case PROTO_FROM_VAULT:
+		return "from the keystore helper";
+	case PROTO_ANSWER:
+		return "from the one that was asked";
 	default:
 		return "both ways";
 	}
@@ -30,7 +36,7 @@ print_answer(const struct proto_schema *schema)
 
 	if (!answer)
 		return;
-	if (schema->direction == PROTO_TO_PEER)
+	if (schema->direction & PROTO_ANSWER)
 		printf(" A row of a list that `%s` closes.", answer->name);
 	else
 		printf(" Answered by `%s` or `failed`; %s", answer->name,
@@ -98,7 +104,8 @@ main(void)
 	    "-->\n"
 	    "# The protocol between the processes\n\n"
 	    "Unix stream sockets. The broker connects to each front's link socket; the "
-	    "`streamhold` command connects to the broker's. A frame is a 4-byte "
+	    "`streamhold` command connects to the broker's; the keystore helper is "
+	    "started with one end of a pair. A frame is a 4-byte "
 	    "big-endian "
 	    "length and one MessagePack array `[type, rid, field, ...]` with the "
 	    "fields in "
@@ -109,15 +116,16 @@ main(void)
 	    "NUL; bounds of texts, bytes and secrets are lengths in bytes. A list is "
 	    "answered by rows and then the message that closes it.\n\n"
 	    "Frames are at most %d bytes with their length, on the webhook link "
-	    "`webhooks.max_body_bytes` + %d; each side says in `hello` what it "
+	    "`webhooks.max_body_bytes` + %d, to the keystore helper %d; each side says "
+	    "in `hello` what it "
 	    "accepts. "
 	    "Both must have the same schema. Anything that the tables do not allow "
 	    "closes "
 	    "the connection.\n\n"
 	    "Limits: %d requests in flight on a link, %d ms for both hellos, %d bytes "
 	    "waiting to be read by a peer.\n\n## Messages\n",
-	    PROTO_FRAME_MAX, PROTO_FRAME_EXTRA, CHAN_PENDING_MAX, CHAN_HELLO_MS,
-	    CHAN_OUTPUT_MAX);
+	    PROTO_FRAME_MAX, PROTO_FRAME_EXTRA, PROTO_FRAME_VAULT_MAX, CHAN_PENDING_MAX,
+	    CHAN_HELLO_MS, CHAN_OUTPUT_MAX);
 	print_messages();
 	print_errors();
 	return ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -92,7 +92,15 @@ enum proto_kind {
 	PROTO_KIND_MAX
 };
 
-enum proto_direction { PROTO_TO_BROKER = 1, PROTO_TO_PEER = 2, PROTO_BOTH = 3 };
+enum proto_direction {
+	PROTO_TO_BROKER = 1,
+	PROTO_TO_PEER = 2,
+	PROTO_TO_VAULT = 4,
+	PROTO_FROM_VAULT = 8,
+	PROTO_ANSWER = PROTO_TO_PEER | PROTO_FROM_VAULT,
+	PROTO_BOTH =
+	    PROTO_TO_BROKER | PROTO_TO_PEER | PROTO_TO_VAULT | PROTO_FROM_VAULT,
+};
 
 struct proto_field {
 	const char *name; /* NULL ends the list */
@@ -155,6 +163,8 @@ struct proto_msg proto_failed(enum proto_error error, const char *message);
  * needs beyond the body limit (design.md 9). */
 #define PROTO_FRAME_MAX 65536
 #define PROTO_FRAME_EXTRA 32768
+/* On the link to the keystore helper: a secret and its name. */
+#define PROTO_FRAME_VAULT_MAX (128 * 1024)
 
 /* Appends a frame (4-byte big-endian length, then the MessagePack array) to *out.
  * `direction` is what the sender may send. 0; -EINVAL for a field out of its bounds or
@@ -178,7 +188,8 @@ bool proto_walk(const uint8_t *body, size_t length);
 /* Wipes and frees what a decoded message owns, and makes it MSG_none. */
 void proto_clear(struct proto_msg *msg);
 
-/* Whether messages of a type have a secret field, so that their frames are wiped. */
+/* Whether messages of a type have a secret field or the state of a login, so that their
+ * frames are wiped. */
 bool proto_holds_secret(enum proto_type type);
 
 /* Moves a decoded message; *from becomes MSG_none. */

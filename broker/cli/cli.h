@@ -36,13 +36,21 @@ struct cli {
 	/* of some */
 	bool check_only;      /* up -n */
 	bool check;           /* status --check */
-	bool yes;             /* app remove --yes */
+	bool ask;             /* accounts --ask */
+	bool yes;             /* app remove, logout: --yes */
 	bool adopt;           /* login --adopt */
+	bool no_browser;      /* login --no-browser */
+	bool qr;              /* login --qr */
+	bool paste;           /* login --paste */
+	bool device;          /* login --device */
+	bool header;          /* token get --header */
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */
 	const char *client_id;
+	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
+	const char *to; /* keystore migrate --to */
 	const char *after;
 	const char *limit;
 	const char *type;
@@ -71,12 +79,22 @@ extern const struct verb verbs[];
 
 int verb_up(struct cli *cli);
 int verb_status(struct cli *cli);
+int verb_keystore_status(struct cli *cli);
+int verb_keystore_migrate(struct cli *cli);
+int verb_keystore_rotate(struct cli *cli);
 int verb_inspect(struct cli *cli);
 int verb_app_add(struct cli *cli);
 int verb_app_list(struct cli *cli);
 int verb_app_remove(struct cli *cli);
 int verb_login(struct cli *cli);
+int verb_logout(struct cli *cli);
 int verb_accounts(struct cli *cli);
+int verb_token_get(struct cli *cli);
+int verb_token_allow(struct cli *cli);
+int verb_token_deny(struct cli *cli);
+int verb_exec(struct cli *cli);
+int verb_audit(struct cli *cli);
+int verb_refresh(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);

@@ -44,19 +44,24 @@ static const struct {
 	bool platform; /* takes the platform of the question */
 	bool username; /* and its user name */
 	const char *option;
+	bool slash; /* as one word, PLATFORM/NAME */
 } remedies[] = {
-	{ ERR_invalid_platform, "streamhold help", false, false, "" },
-	{ ERR_invalid_request, "streamhold help", false, false, "" },
-	{ ERR_invalid_state, "streamhold login", true, true, "" },
-	{ ERR_login_denied, "streamhold login", true, true, "" },
-	{ ERR_login_incomplete, "streamhold login", true, true, "" },
-	{ ERR_exchange_failed, "streamhold login", true, true, "" },
-	{ ERR_other_account, "streamhold login", true, true, " --adopt" },
-	{ ERR_no_credentials, "streamhold app add", true, false, "" },
-	{ ERR_no_token, "streamhold login", true, true, "" },
-	{ ERR_not_found, "streamhold status", false, false, "" },
-	{ ERR_timed_out, "streamhold status", false, false, "" },
-	{ ERR_busy, "streamhold status", false, false, "" },
+	{ ERR_invalid_platform, "streamhold help", false, false, "", false },
+	{ ERR_invalid_request, "streamhold help", false, false, "", false },
+	{ ERR_invalid_state, "streamhold login", true, true, "", false },
+	{ ERR_login_denied, "streamhold login", true, true, "", false },
+	{ ERR_login_incomplete, "streamhold login", true, true, "", false },
+	{ ERR_exchange_failed, "streamhold login", true, true, "", false },
+	{ ERR_other_account, "streamhold login", true, true, " --adopt", false },
+	{ ERR_no_device_flow, "streamhold login", true, true, " --paste", false },
+	{ ERR_no_credentials, "streamhold app add", true, false, "", false },
+	{ ERR_no_token, "streamhold login", true, true, "", false },
+	{ ERR_login_needed, "streamhold login", true, true, "", false },
+	{ ERR_refresh_failed, "streamhold status", false, false, "", false },
+	{ ERR_handout_off, "streamhold token allow", true, true, "", true },
+	{ ERR_not_found, "streamhold status", false, false, "", false },
+	{ ERR_timed_out, "streamhold status", false, false, "", false },
+	{ ERR_busy, "streamhold status", false, false, "", false },
 };
 
 /* The caller frees. */
@@ -72,7 +77,9 @@ remedy(enum proto_error error, const struct client_question *question)
 			return xasprintf("%s%s%s%s%s%s", remedies[i].command,
 			    remedies[i].platform ? " " : "",
 			    remedies[i].platform ? platform : "",
-			    remedies[i].username ? " " : "",
+			    !remedies[i].username   ? ""
+				: remedies[i].slash ? "/"
+						    : " ",
 			    remedies[i].username ? username : "", remedies[i].option);
 	return xstrdup("streamhold inspect");
 }

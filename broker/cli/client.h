@@ -14,6 +14,9 @@
 /* Deadlines of questions. A deletion asks the platform to revoke first. */
 #define CLIENT_ANSWER_MS 5000
 #define CLIENT_DELETE_MS 15000
+#define CLIENT_TOKEN_MS 20000 /* a refresh may be needed */
+#define CLIENT_REFRESH_MS 25000
+#define CLIENT_LOGIN_MS 22000 /* the exchange of a code */
 
 struct client;
 

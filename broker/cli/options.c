@@ -9,8 +9,8 @@
 #include "common/alloc.h"
 #include "common/suggest.h"
 
-/* Words that one command line may have beside options. */
-#define WORDS_MAX 64
+/* Words that one command line may have; `exec` takes those of another. */
+#define WORDS_MAX 4096
 
 /* Names compared when something was mistyped. */
 #define NAMES_MAX 64
@@ -41,16 +41,28 @@ static const struct option options[] = {
 	    "check the configuration and exit" },
 	{ "check", 0, NULL, AT(check), false,
 	    "exit 7 when degraded, 4 when a login is needed" },
+	{ "ask", 0, NULL, AT(ask), false,
+	    "ask the platforms whether the logins are still good" },
 	{ "yes", 'y', NULL, AT(yes), false, "do not ask" },
 	{ "adopt", 0, NULL, AT(adopt), false,
 	    "if another account logs in, store it under its real name" },
+	{ "no-browser", 0, NULL, AT(no_browser), false, "do not open a browser" },
+	{ "qr", 0, NULL, AT(qr), false, "show the address as a QR code too" },
+	{ "paste", 0, NULL, AT(paste), false,
+	    "type the address back on which the browser ends" },
+	{ "device", 0, NULL, AT(device), false,
+	    "type a code on another device (Twitch, YouTube)" },
 	{ "secret-stdin", 0, NULL, AT(secret_stdin), false,
 	    "read the client secret from standard input" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,
 	    "also events of channels that are not yours" },
+	{ "header", 0, NULL, AT(header), false, "as a header line, for curl -H @-" },
+	{ "min-ttl", 0, "N", AT(min_ttl), false,
+	    "seconds for which it must still live (300)" },
 	{ "client-id", 0, "ID", AT(client_id), false, "the client id" },
 	{ "scopes", 0, "\"A B\"", AT(scopes), false,
 	    "scopes to ask for, instead of the usual ones" },
+	{ "to", 0, "KEYSTORE", AT(to), false, "where to: file or secret-service" },
 	{ "timeout", 0, "TIME", AT(timeout), false, "how long to wait: 90s, 10m, 1h" },
 	{ "after", 0, "N", AT(after), false, "only events with a greater number" },
 	{ "limit", 0, "N", AT(limit), false, "at most so many (1-500)" },

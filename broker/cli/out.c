@@ -208,7 +208,7 @@ out_json_finish(struct out_json *json)
 {
 	buf_add_text(&json->text, json->line ? "}\n" : "\n}\n");
 	(void)fwrite(buf_bytes(&json->text), 1, buf_length(&json->text), stdout);
-	buf_clear(&json->text);
+	buf_wipe(&json->text); /* A token may be in it. */
 }
 
 void

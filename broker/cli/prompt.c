@@ -112,10 +112,10 @@ judge(ssize_t length, size_t most)
 	if (length > 0 && (size_t)length <= most)
 		return CLI_OK;
 	if (length == -2 || length > 0)
-		talk_error("streamhold help app add",
-		    "the answer is longer than %zu bytes", most);
+		talk_error(
+		    "streamhold help", "the answer is longer than %zu bytes", most);
 	else
-		talk_error("streamhold help app add", "nothing was entered");
+		talk_error("streamhold help", "nothing was entered");
 	return CLI_USAGE;
 }
 
@@ -156,7 +156,7 @@ prompt_read_secret(size_t most, struct secret *ret_secret)
 	length = read_answer(bytes, sizeof(bytes), true, NULL);
 	status = judge(length, most);
 	if (status == CLI_OK && memchr(bytes, '\n', (size_t)length)) {
-		talk_error("streamhold help app add",
+		talk_error("streamhold help",
 		    "standard input holds more than one line; the secret is one line");
 		status = CLI_USAGE;
 	}

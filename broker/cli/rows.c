@@ -96,6 +96,9 @@ rows_account_json(struct out_json *json, const struct proto_account *account)
 	out_json_text(json, "display_name", account->display_name);
 	out_json_text(json, "reason", account->reason);
 	out_json_time(json, "since", account->since);
+	out_json_text(json, "verdict", account->verdict);
+	out_json_time(json, "checked_at", account->checked_at);
+	out_json_text(json, "trouble", account->trouble);
 	out_json_close(json, '}');
 }
 
@@ -117,6 +120,8 @@ note(const struct proto_account *account)
 	if (rows_account_needs_login(account))
 		return xasprintf(
 		    "-> streamhold login %s %s", account->platform, account->username);
+	if (account->trouble)
+		return xasprintf("not refreshed: %s", account->trouble);
 	if (*account->missing_scopes)
 		return xasprintf("not granted: %s", account->missing_scopes);
 	return xstrdup("");

@@ -1,6 +1,8 @@
 /*
  * `streamhold accounts`: the state of every login.
  */
+#include <string.h>
+
 #include "broker/cli/rows.h"
 #include "broker/cli/talk.h"
 #include "broker/cli/words.h"
@@ -36,6 +38,31 @@ print_text(const struct rows *rows)
 	out_table_print(&table);
 }
 
+/* Asks about each account, one at a time, and lists them anew. An account that cannot
+ * be asked about has been spoken of; the others are asked all the same. */
+static int
+ask_platforms(struct client *client, const struct proto_msg *list, struct rows *rows)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		const struct proto_account *account = &rows->items[i].account;
+		const struct proto_msg msg = { .type = MSG_account_check,
+			.account_check = { .platform = account->platform,
+			    .username = account->username } };
+		const struct client_question question = { .msg = &msg,
+			.deadline_ms = CLIENT_ANSWER_MS };
+		struct proto_msg checked = { .type = MSG_none };
+
+		if (strcmp(account->status, "reauth_required") == 0)
+			continue;
+		(void)client_ask(client, &question, &checked);
+		proto_clear(&checked);
+	}
+	rows_clear(rows);
+	return rows_ask(client, list, rows, NULL);
+}
+
 int
 verb_accounts(struct cli *cli)
 {
@@ -51,6 +78,8 @@ verb_accounts(struct cli *cli)
 	if (status != CLI_OK)
 		return status;
 	status = rows_ask(client, &msg, &rows, NULL);
+	if (status == CLI_OK && cli->ask)
+		status = ask_platforms(client, &msg, &rows);
 	if (status == CLI_OK && cli->json)
 		print_json(&rows);
 	else if (status == CLI_OK)

@@ -1,19 +1,23 @@
 /*
- * `streamhold login PLATFORM NAME`: prints the address for the browser, waits until the
- * login ends there, and says what was granted.
+ * `streamhold login PLATFORM NAME`: prints the address for the browser and opens it
+ * there when there is one, waits until the login ends, and says what was granted.
  *
  *   begin    login_start; the address goes to standard output, all else is talk
  *   wait     login_wait, with a countdown on a terminal; asked again when the broker
  *            was restarted meanwhile
  *   tell     who logged in, which scopes were granted and which are missing
+ *
+ * The other ways between begin and tell are in files of their own (login.h).
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/cli/client.h"
+#include "broker/cli/browser.h"
+#include "broker/cli/login.h"
 #include "broker/cli/out.h"
+#include "broker/cli/qr.h"
 #include "broker/cli/talk.h"
 #include "broker/cli/words.h"
 #include "common/text.h"
@@ -24,14 +28,6 @@
 /* How long a broker that went away during the wait may take to come back. */
 #define RETURN_MS 10000
 #define RETURN_POLL_NS (250 * 1000 * 1000)
-
-struct login {
-	struct cli *cli;
-	struct client *client;
-	struct proto_msg started;
-	int64_t until; /* boot-time ms */
-	bool countdown;
-};
 
 /* ---- begin ---- */
 
@@ -59,28 +55,75 @@ check(const struct cli *cli, uint64_t *ret_wait_ms)
 	return CLI_OK;
 }
 
-static void
-print_address(const struct login *login)
+static int
+check_ways(const struct cli *cli)
 {
-	const struct proto_login_started *started = &login->started.login_started;
+	const char *problem = NULL;
+
+	if (cli->paste && cli->timeout)
+		problem =
+		    "--timeout has no meaning with --paste, which waits for what you "
+		    "type";
+	else if (cli->paste && cli->device)
+		problem = "--paste and --device are two ways; choose one";
+	if (!problem)
+		return CLI_OK;
+	talk_error("streamhold help login", "%s", problem);
+	return CLI_USAGE;
+}
+
+static void
+print_address(const struct login *login, const struct login_address *shown)
+{
 	struct out_json json;
 
 	if (login->cli->json) {
 		out_json_start_line(&json);
 		out_json_text(&json, "step", "started");
-		out_json_text(&json, "auth_url", secret_text(&started->auth_url));
-		out_json_time(&json, "expires_at", started->expires_at);
+		out_json_text(&json, "auth_url", shown->address);
+		if (shown->code)
+			out_json_text(&json, "user_code", shown->code);
+		out_json_time(&json, "expires_at", shown->expires_at);
 		out_json_finish(&json);
 	} else {
-		talk("Open this address in a browser on this machine, as %s:",
-		    login->cli->words[1]);
-		(void)printf("%s\n", secret_text(&started->auth_url));
+		talk("Open this address in a browser %s, as %s%s", shown->where,
+		    login->cli->words[1],
+		    shown->code ? ", and type the code below it there:" : ":");
+		(void)printf("%s\n", shown->address);
+		if (shown->code)
+			(void)printf("%s\n", shown->code);
 	}
 	(void)fflush(stdout);
 }
 
-static int
-begin(struct login *login)
+static void
+print_qr(const struct login *login, const struct login_address *shown)
+{
+	if (!login->cli->qr)
+		return;
+	if (!qr_possible())
+		talk("note: this build makes no QR codes (it was built without "
+		     "libqrencode)");
+	else if (!qr_print(stderr, shown->address))
+		talk("note: the address is too long for a QR code");
+}
+
+void
+login_show(const struct login *login, const struct login_address *shown)
+{
+	print_address(login, shown);
+	print_qr(login, shown);
+	if (!shown->browser || login->cli->no_browser || login->cli->json ||
+	    !browser_is_there())
+		return;
+	/* The state in it opens nothing: whoever is on this machine may ask the API for
+	 * a login of their own. */
+	if (browser_open(shown->address))
+		talk("A browser was asked to open it.");
+}
+
+int
+login_begin(struct login *login)
 {
 	const struct cli *cli = login->cli;
 	const struct proto_msg msg = { .type = MSG_login_start,
@@ -91,37 +134,34 @@ begin(struct login *login)
 		.deadline_ms = CLIENT_ANSWER_MS,
 		.platform = cli->words[0],
 		.username = cli->words[1] };
-	int status = client_ask(login->client, &question, &login->started);
 
-	if (status == CLI_OK)
-		print_address(login);
-	return status;
+	return client_ask(login->client, &question, &login->started);
 }
 
 /* ---- wait ---- */
 
-static int64_t
-left_ms(const struct login *login)
+int64_t
+login_left_ms(const struct login *login)
 {
 	int64_t left = login->until - time_boot_ms();
 
 	return left > 0 ? left : 0;
 }
 
-static void
-on_tick(void *arg)
+void
+login_on_tick(void *arg)
 {
 	const struct login *login = arg;
-	long long seconds = left_ms(login) / 1000;
+	long long seconds = login_left_ms(login) / 1000;
 
 	if (login->countdown)
 		(void)fprintf(stderr,
-		    "\rwaiting for the browser, %lld:%02lld left (Ctrl-C ends) ",
-		    seconds / 60, seconds % 60);
+		    "\rwaiting for the %s, %lld:%02lld left (Ctrl-C ends) ",
+		    login->waits_for, seconds / 60, seconds % 60);
 }
 
-static void
-on_done(void *arg)
+void
+login_on_done(void *arg)
 {
 	const struct login *login = arg;
 
@@ -153,25 +193,37 @@ wait_once(struct login *login, struct proto_msg *ret_finished)
 	const struct proto_msg msg = { .type = MSG_login_wait,
 		.login_wait = { .state = login->started.login_started.state } };
 	const struct client_question question = { .msg = &msg,
-		.deadline_ms = (unsigned)left_ms(login) + 1,
-		.on_tick = on_tick,
-		.on_done = on_done,
+		.deadline_ms = (unsigned)login_left_ms(login) + 1,
+		.on_tick = login_on_tick,
+		.on_done = login_on_done,
 		.arg = login,
 		.platform = login->cli->words[0],
 		.username = login->cli->words[1],
 		.late = "nobody finished the login in the browser in time",
 		.late_status = CLI_LOGIN };
 
-	on_tick(login);
+	login_on_tick(login);
 	return client_ask(login->client, &question, ret_finished);
 }
 
 static int
 wait_finished(struct login *login, struct proto_msg *ret_finished)
 {
-	int status = wait_once(login, ret_finished);
+	const struct login_address shown = {
+		.address = secret_text(&login->started.login_started.auth_url),
+		.expires_at = login->started.login_started.expires_at,
+		.where = "on this machine",
+		.browser = true
+	};
+	int status;
 
-	while (status == CLI_STOPPED && left_ms(login) > 0) {
+	login_show(login, &shown);
+	if (login->cli->qr)
+		talk("note: a browser on another device cannot come back to this "
+		     "machine; there, use --paste");
+	status = wait_once(login, ret_finished);
+
+	while (status == CLI_STOPPED && login_left_ms(login) > 0) {
 		status = open_again(login);
 		if (status == CLI_OK)
 			status = wait_once(login, ret_finished);
@@ -230,12 +282,17 @@ run(struct login *login, uint64_t wait_ms)
 	struct proto_msg finished = { .type = MSG_none };
 	int status = client_open(login->cli, &login->client);
 
-	if (status == CLI_OK)
-		status = begin(login);
+	if (status == CLI_OK && !login->cli->device)
+		status = login_begin(login);
 	if (status != CLI_OK)
 		return status;
 	login->until = time_boot_ms() + (int64_t)wait_ms;
-	status = wait_finished(login, &finished);
+	if (login->cli->device)
+		status = login_device(login, &finished);
+	else if (login->cli->paste)
+		status = login_paste(login, &finished);
+	else
+		status = wait_finished(login, &finished);
 	if (status == CLI_OK)
 		tell(login, &finished.login_finished);
 	proto_clear(&finished);
@@ -247,10 +304,13 @@ verb_login(struct cli *cli)
 {
 	struct login login = { .cli = cli,
 		.started = { .type = MSG_none },
-		.countdown = isatty(STDERR_FILENO) };
+		.countdown = isatty(STDERR_FILENO),
+		.waits_for = cli->device ? "code" : "browser" };
 	uint64_t wait_ms;
 	int status = check(cli, &wait_ms);
 
+	if (status == CLI_OK)
+		status = check_ways(cli);
 	if (status != CLI_OK)
 		return status;
 	status = run(&login, wait_ms);

@@ -139,6 +139,32 @@ words_platform(const char *name)
 }
 
 bool
+words_account(const char *text, struct words_account *ret_account)
+{
+	const char *slash = strchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : 0;
+
+	if (!slash) {
+		talk_error("streamhold accounts",
+		    "'%s' is no account: write PLATFORM/NAME, like kick/streamer123",
+		    text);
+		return false;
+	}
+	(void)snprintf(ret_account->platform, WORDS_SIZE, "%.*s",
+	    (int)(length < WORDS_SIZE ? length : WORDS_SIZE - 1), text);
+	ret_account->name = slash + 1;
+	if (!words_platform(ret_account->platform))
+		return false;
+	if (text_is_username(slash + 1, strlen(slash + 1)))
+		return true;
+	talk_error("streamhold accounts",
+	    "'%s' is no user name: 1 to %d bytes of UTF-8 without control characters "
+	    "and '/'",
+	    slash + 1, TEXT_USERNAME_MAX);
+	return false;
+}
+
+bool
 words_number(const char *option, const char *text, uint64_t least, uint64_t most,
     uint64_t *ret_number)
 {

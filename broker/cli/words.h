@@ -28,6 +28,15 @@ void words_time(uint64_t ms, char ret_text[static WORDS_SIZE]);
  * what was perhaps meant. */
 bool words_platform(const char *name);
 
+/* An account as it is typed: PLATFORM/NAME. */
+struct words_account {
+	char platform[WORDS_SIZE];
+	const char *name; /* borrowed from what was typed */
+};
+
+/* Takes it apart, or says on standard error what is wrong with it. */
+bool words_account(const char *text, struct words_account *ret_account);
+
 /* Reads a number in the given bounds, or says on standard error which option is wrong.
  */
 bool words_number(const char *option, const char *text, uint64_t least, uint64_t most,

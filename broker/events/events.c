@@ -118,9 +118,9 @@ release(struct flow *flow)
 static void
 flags_text(uint32_t flags, char *text, size_t size)
 {
-	(void)snprintf(text, size, "%s%s%s", flags & EVENT_FOREIGN ? " foreign" : "",
+	(void)snprintf(text, size, "%s%s%s%s", flags & EVENT_FOREIGN ? " foreign" : "",
 	    flags & EVENT_UNKNOWN ? " unknown" : "",
-	    flags & EVENT_DAMAGED ? " damaged" : "");
+	    flags & EVENT_DAMAGED ? " damaged" : "", flags & EVENT_OWN ? " own" : "");
 }
 
 static void

@@ -17,6 +17,8 @@
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/revocation.h"
 #include "broker/oauth/steps.h"
+#include "broker/store/store_handout.h"
+#include "broker/store/store_refresh.h"
 #include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
@@ -219,6 +221,12 @@ run_erase(struct store_job *store_job, struct db *db)
 
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = store_handout_set(
+		    db, job->platform->name, job->username_key, false, 0);
+	if (result == 0)
+		result =
+		    store_refresh_delete(db, job->platform->name, job->username_key);
 	return result;
 }
 

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/oauth/account_check.h"
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "common/time.h"
@@ -24,15 +26,15 @@ status_of(const struct store_account *row)
 	return row->expires_at > time_now_ms() ? "valid" : "expired";
 }
 
-/* Sends one account, as the answer to account_get or as a row. */
-static void
-answer(struct client *client, uint32_t rid, const struct account *account)
+struct proto_msg
+accounts_message(
+    const struct broker *broker, const struct account *account, char **ret_missing)
 {
 	const struct store_account *row = &account->row;
-	int64_t margin_ms =
-	    (int64_t)client->broker->config.oauth.refresh_margin_s * 1000;
-	char *missing = scopes_missing(row->scopes_asked, row->scopes);
-	const struct proto_msg message = {
+	int64_t margin_ms = (int64_t)broker->config.oauth.refresh_margin_s * 1000;
+
+	*ret_missing = scopes_missing(row->scopes_asked, row->scopes);
+	return (struct proto_msg){
 		.type = MSG_account,
 		.account = {
 			.platform = account->platform->name,
@@ -42,14 +44,26 @@ answer(struct client *client, uint32_t rid, const struct account *account)
 			.refresh_at = unsigned_ms(row->expires_at - margin_ms),
 			.refreshable = row->refreshable,
 			.scopes = row->scopes,
-			.missing_scopes = missing,
+			.missing_scopes = *ret_missing,
 			.identity = row->identity,
 			.user_id = row->user_id,
 			.display_name = row->display_name,
 			.reason = row->reason,
 			.since = unsigned_ms(row->since),
+			.checked_at = unsigned_ms(account->checked_at),
+			.verdict = check_verdict_name(account->verdict),
+			.trouble = refresh_trouble(account),
 		},
 	};
+}
+
+/* Sends one account, as the answer to account_get or as a row. */
+static void
+answer(struct client *client, uint32_t rid, const struct account *account)
+{
+	char *missing;
+	const struct proto_msg message =
+	    accounts_message(client->broker, account, &missing);
 
 	client_answer(client, rid, &message);
 	free(missing);

@@ -37,6 +37,7 @@ make_buckets(struct accounts *accounts, size_t count)
 static void
 account_free(struct account *account)
 {
+	refresh_plan_clear(&account->plan);
 	store_account_clear(&account->row);
 	free(account);
 }
@@ -179,6 +180,8 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	if (account) {
 		count_out(accounts, account);
 		unlink_id(accounts, account);
+		if (account->row.generation != row->generation)
+			refresh_plan_clear(&account->plan);
 		store_account_clear(&account->row);
 		account->row = *row;
 	} else {
@@ -192,6 +195,32 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	link_id(accounts, account);
 	count_in(accounts, account);
 	*row = (struct store_account){ .id = 0 };
+}
+
+static void
+set_text(char **member, const char *text)
+{
+	char *copy = text ? xstrdup(text) : NULL;
+
+	free(*member);
+	*member = copy;
+}
+
+void
+accounts_learn(struct accounts *accounts, const struct platform *platform,
+    const struct store_account *told)
+{
+	struct account *account = *place_of(accounts, platform, told->username_key);
+
+	if (!account || account->row.generation != told->generation)
+		return;
+	unlink_id(accounts, account);
+	set_text(&account->row.user_id, told->user_id);
+	set_text(&account->row.login, told->login);
+	set_text(&account->row.display_name, told->display_name);
+	set_text(&account->row.identity, told->identity);
+	account->row.expires_at = told->expires_at;
+	link_id(accounts, account);
 }
 
 /* Every account is in by_name, so that one is emptied into the new tables. */
@@ -337,6 +366,12 @@ accounts_token_name(const struct platform *platform, const char *username)
 
 	free(key);
 	return name;
+}
+
+char *
+accounts_app_name(const struct platform *platform)
+{
+	return xasprintf("app/%s", platform->name);
 }
 
 char *

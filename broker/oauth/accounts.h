@@ -11,14 +11,22 @@
 
 #include "broker/oauth/logins.h"
 #include "broker/oauth/platform.h"
+#include "broker/oauth/refresh_plan.h"
 #include "broker/store/store_account.h"
 #include "broker/store/store_credential.h"
 
 struct event;
+struct validation;
+struct app_tokens;
+struct refresher;
 
 struct account {
 	struct store_account row;
+	struct refresh_plan plan;
 	const struct platform *platform;
+	int64_t check_due;          /* boot-time ms of its next check, 0: not planned */
+	int64_t checked_at;         /* wall clock ms since this start, 0: never */
+	enum check_verdict verdict; /* of the last check */
 	struct account *next;       /* in the bucket of its name */
 	struct account *next_of_id; /* in the bucket of its user id */
 };
@@ -34,6 +42,9 @@ struct accounts {
 								   * none */
 	struct logins logins;
 	struct event *purge_timer;
+	struct validation *validation;
+	struct app_tokens *app_tokens;
+	struct refresher *refresher;
 	uint64_t generation; /* the last that was given out */
 };
 
@@ -47,6 +58,11 @@ struct account *accounts_find(const struct accounts *accounts,
 /* Takes the row over, in the place of one with the same name. */
 void accounts_put(struct accounts *accounts, const struct platform *platform,
     struct store_account *row);
+
+/* Takes over what a platform said of an account (store_account_learn): user id, names,
+ * identity and expiry. Nothing happens when the account has other tokens meanwhile. */
+void accounts_learn(struct accounts *accounts, const struct platform *platform,
+    const struct store_account *told);
 
 /* The account may be absent. */
 void accounts_remove(
@@ -79,5 +95,6 @@ uint64_t accounts_next_generation(struct accounts *accounts);
 /* Names in the vault; the caller frees. The user name is folded. */
 char *accounts_token_name(const struct platform *platform, const char *username);
 char *accounts_client_name(const struct platform *platform);
+char *accounts_app_name(const struct platform *platform);
 
 #endif

@@ -16,6 +16,7 @@
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/redirect.h"
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
@@ -147,6 +148,17 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	steps_submit(&put->flow, &job->steps, run_put, on_stored);
 }
 
+/* App tokens are those of the client whose id and secret these are. */
+static int
+drop_app_token(struct db *db, const struct platform *platform)
+{
+	char *name = accounts_app_name(platform);
+	int result = store_secret_delete(db, name);
+
+	free(name);
+	return result;
+}
+
 static int
 run_put(struct store_job *store_job, struct db *db)
 {
@@ -156,6 +168,8 @@ run_put(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_put(
 		    db, job->secret_name, job->generation, &job->sealed);
+	if (result == 0)
+		result = drop_app_token(db, job->platform);
 	return result;
 }
 
@@ -177,6 +191,7 @@ on_stored(struct store_job *store_job, int result)
 		log_info("oauth", "credentials of '%s' stored", job->platform->name);
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, &job->row);
+		refresh_credentials_changed(job->steps.broker, job->platform);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);
@@ -292,6 +307,8 @@ run_delete(struct store_job *store_job, struct db *db)
 
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = drop_app_token(db, job->platform);
 	return result;
 }
 
@@ -307,6 +324,7 @@ on_deleted(struct store_job *store_job, int result)
 		log_info("oauth", "credentials of '%s' removed", job->platform->name);
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, NULL);
+		refresh_credentials_changed(job->steps.broker, job->platform);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "broker/oauth/accounts.h"
+#include "broker/oauth/device.h"
 #include "broker/oauth/form.h"
 #include "broker/oauth/login_finish.h"
 #include "broker/oauth/oauth.h"
@@ -79,14 +80,24 @@ on_login_finish(struct client *client, struct proto_msg *msg)
 			client_fail(client, msg->rid, ERR_invalid_state, INVALID_STATE);
 		return;
 	}
-	login = xcalloc(1, sizeof(*login));
-	flow_init(&login->flow, broker, client, msg->rid, "login_finish",
-	    STEPS_LOGIN_DEADLINE_MS, release);
-	login->platform = platform;
-	login->began = time_boot_ms();
+	login = login_new(
+	    client, msg->rid, "login_finish", STEPS_LOGIN_DEADLINE_MS, platform);
 	login->msg = proto_move(msg);
 	memcpy(login->login.state_hash, hash, sizeof(hash));
 	take(login);
+}
+
+struct login_finish *
+login_new(struct client *client, uint32_t rid, const char *kind, unsigned deadline_ms,
+    const struct platform *platform)
+{
+	struct login_finish *login = xcalloc(1, sizeof(*login));
+
+	flow_init(
+	    &login->flow, client->broker, client, rid, kind, deadline_ms, release);
+	login->platform = platform;
+	login->began = time_boot_ms();
+	return login;
 }
 
 static void
@@ -316,6 +327,7 @@ report_refusal(struct login_finish *login, struct fetch_reply *reply)
 	static const char *const advice[REFUSAL_MAX] = {
 		[REFUSAL_transient] = "Start the login again in a while.",
 		[REFUSAL_terminal] = "Start the login again.",
+		[REFUSAL_doubtful] = "Start the login again.",
 		[REFUSAL_restart] = "Start the login again.",
 		[REFUSAL_config] =
 		    "Check client id, client secret and redirect address.",
@@ -386,6 +398,7 @@ release(struct flow *flow)
 	secret_clear(&login->client_secret);
 	token_reply_clear(&login->reply);
 	identity_clear(&login->identity);
+	device_free(login->device);
 	free(login->username);
 	free(login);
 }

@@ -17,6 +17,8 @@
 /* A step that is late gets at least so much. */
 #define LOGIN_CALL_LEAST_MS 500
 
+struct device;
+
 struct login_finish {
 	struct flow flow;
 	struct proto_msg msg; /* what the browser brought; owned */
@@ -41,7 +43,14 @@ struct login_finish {
 	bool verified;
 	char *username;      /* to store it under */
 	uint64_t generation; /* of the tokens in the vault */
+
+	struct device *device; /* of a login by a code (device.c), else NULL */
 };
+
+/* A flow that has only its platform yet. Ended by its answer, by login_fail, or like
+ * every flow. */
+struct login_finish *login_new(struct client *client, uint32_t rid, const char *kind,
+    unsigned deadline_ms, const struct platform *platform);
 
 /* Time left until `until` (LOGIN_..._UNTIL_MS), at least LOGIN_CALL_LEAST_MS. */
 unsigned login_time_left(const struct login_finish *login, int64_t until);

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/oauth/account_event.h"
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/login_finish.h"
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
@@ -32,7 +34,8 @@ struct keep_job {
 	struct store_account row;
 	char *secret_name;
 	struct buf sealed;
-	char *warning; /* "": none */
+	char *warning;              /* "": none */
+	struct account_event event; /* empty: none */
 	uint8_t state_hash[CRYPTO_SHA256_SIZE];
 };
 
@@ -62,6 +65,17 @@ login_store(struct login_finish *login)
 	free(name);
 }
 
+/* A login that was lost is there again. */
+static void
+announce_recovery(const struct login_finish *login, struct keep_job *job)
+{
+	const struct account *before = accounts_find(
+	    login->flow.broker->accounts, login->platform, login->username);
+
+	if (before && strcmp(before->row.status, STORE_ACCOUNT_LOST) == 0)
+		account_event_make(&job->event, ACCOUNT_EVENT_RECOVERED, &job->row);
+}
+
 static void
 on_sealed(void *arg, int result, const struct buf *sealed)
 {
@@ -80,6 +94,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	job->warning = make_warning(login);
 	memcpy(job->state_hash, login->login.state_hash, sizeof(job->state_hash));
 	make_row(login, &job->row);
+	announce_recovery(login, job);
 	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
 	steps_submit(&login->flow, &job->steps, run, on_kept);
 }
@@ -123,6 +138,8 @@ run(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_put(
 		    db, job->secret_name, job->row.generation, &job->sealed);
+	if (result == 0)
+		result = account_event_put(db, &job->event);
 	return result;
 }
 
@@ -138,6 +155,7 @@ on_kept(struct store_job *store_job, int result)
 	else if (login)
 		steps_fail_store(&login->flow, result);
 	store_account_clear(&job->row);
+	account_event_clear(&job->event);
 	free(job->secret_name);
 	buf_clear(&job->sealed);
 	free(job->warning);
@@ -167,6 +185,7 @@ publish(struct keep_job *job, struct login_finish *login)
 
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
+	refresh_schedule(broker);
 	if (generation_before)
 		vault_forget(broker->vault, job->secret_name, generation_before);
 	broker_count(broker, "login_finished", 1);

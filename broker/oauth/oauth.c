@@ -9,9 +9,13 @@
 #include <jansson.h>
 
 #include "broker/oauth/accounts.h"
+#include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
-#include "broker/outbound/wiped_memory.h"
+#include "broker/oauth/validate.h"
+#include "broker/oauth/refresh.h"
+#include "common/wiped_memory.h"
 #include "broker/store/store_login.h"
+#include "broker/store/store_refresh.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/time.h"
@@ -61,6 +65,9 @@ oauth_start(struct broker *broker)
 	if (!broker->accounts->purge_timer)
 		abort();
 	event_add(broker->accounts->purge_timer, &hour);
+	validate_start(broker);
+	app_tokens_start(broker);
+	refresh_start(broker);
 	log_info("oauth", "%zu accounts and %zu pending logins are stored",
 	    broker->accounts->count, broker->accounts->logins.pending);
 	return 0;
@@ -71,6 +78,9 @@ oauth_stop(struct broker *broker)
 {
 	if (!broker->accounts)
 		return;
+	app_tokens_stop(broker);
+	validate_stop(broker);
+	refresh_stop(broker);
 	event_free(broker->accounts->purge_timer);
 	accounts_free(broker->accounts);
 	broker->accounts = NULL;
@@ -108,6 +118,12 @@ load_login(void *arg, struct store_login *row)
 		    &accounts->logins, row->state_hash, platform, row->expires_at);
 }
 
+static void
+load_refresh(void *arg, const struct store_refresh *row)
+{
+	refresh_found(arg, row);
+}
+
 static int
 run_load(struct store_job *job, struct db *db)
 {
@@ -120,6 +136,10 @@ run_load(struct store_job *job, struct db *db)
 		result = store_account_load(db, load_account, load->accounts);
 	if (result == 0)
 		result = store_login_load(db, load_login, load->accounts);
+	if (result == 0)
+		result = store_refresh_purge(db);
+	if (result == 0)
+		result = store_refresh_load(db, load_refresh, load->accounts);
 	return result;
 }
 
@@ -169,6 +189,18 @@ size_t
 oauth_account_lost_count(const struct broker *broker)
 {
 	return broker->accounts->lost_count;
+}
+
+size_t
+oauth_refresh_count(const struct broker *broker)
+{
+	return refresh_count(broker);
+}
+
+const char *
+oauth_refresh_pause(const struct broker *broker, enum config_platform_index index)
+{
+	return refresh_pause(broker, platform_at(index));
 }
 
 size_t

@@ -27,6 +27,11 @@ void oauth_stop(struct broker *broker);
 size_t oauth_account_count(const struct broker *broker);
 size_t oauth_account_lost_count(const struct broker *broker);
 
+/* Refreshes that run, and why nothing is refreshed at a platform (NULL: it is). */
+size_t oauth_refresh_count(const struct broker *broker);
+const char *
+oauth_refresh_pause(const struct broker *broker, enum config_platform_index index);
+
 /* Logins that were started and have not come back. */
 size_t oauth_login_count(const struct broker *broker);
 
@@ -36,9 +41,15 @@ dispatch_fn on_credentials_list;
 dispatch_fn on_credentials_delete;
 dispatch_fn on_account_get;
 dispatch_fn on_accounts_list;
+dispatch_fn on_account_check;
 dispatch_fn on_account_delete;
+dispatch_fn on_token_refresh;
 dispatch_fn on_login_start;
 dispatch_fn on_login_finish;
 dispatch_fn on_login_wait;
+dispatch_fn on_device_login;
+dispatch_fn on_token_get;
+dispatch_fn on_token_allow;
+dispatch_fn on_audit_list;
 
 #endif

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/oauth/device_reply.h"
 #include "broker/oauth/identity.h"
 #include "broker/oauth/token_error.h"
 #include "broker/oauth/tokens.h"
@@ -23,7 +24,8 @@ struct platform_pair {
 /* A refusal of the token endpoint: the first row that fits counts. */
 struct platform_refusal {
 	unsigned status;  /* 0: any */
-	const char *text; /* in `error` or its description, any case; NULL: any */
+	const char *text; /* in `error` or its description, any case; NULL: any; "": the
+			   * body has neither */
 	enum refusal refusal;
 };
 
@@ -54,6 +56,34 @@ struct platform_question {
 	    struct identity *identity);
 };
 
+/* What a platform says of an access token that is kept. */
+enum check_verdict {
+	CHECK_never, /* it was not asked yet */
+	CHECK_good,
+	CHECK_refused,      /* it does not take the token any more */
+	CHECK_other_client, /* the token is of another client id than ours */
+	CHECK_other_user,   /* the token is of another user than it was */
+	CHECK_unclear,      /* the answer says neither */
+	CHECK_unreachable,
+	CHECK_VERDICT_MAX
+};
+
+/* How a platform is asked whether a token is still good. */
+struct platform_check {
+	const char *name; /* for the log */
+	/* How often every stored token is checked, and whether at start too. */
+	unsigned interval_s;
+	bool at_start;
+	/* The answer names the account, so that the questions need not be asked to
+	 * follow a rename. */
+	bool tells_name;
+	void (*ask)(
+	    const struct platform_grant *grant, struct platform_request *request);
+	/* Reads a reply; fills in what it tells of the account and of the life. */
+	enum check_verdict (*hear)(const struct platform_grant *grant, unsigned status,
+	    const struct secret *body, struct identity *identity);
+};
+
 /* Tokens that are revoked one after the other, at most. */
 #define PLATFORM_REVOCATIONS_MAX 2
 
@@ -70,6 +100,13 @@ struct platform {
 	const struct platform_pair *authorize;
 	const struct platform_refusal *refusals; /* ends with a zeroed row */
 	const struct platform_question *questions;
+	const struct platform_device *device; /* NULL: it has none */
+	const struct platform_check *check;
+	/* Whether a client has tokens of its own (grant client_credentials). */
+	bool app_tokens;
+	/* Whether a refresh token that was replaced may be tried when the newer one is
+	 * refused. */
+	bool takes_previous;
 	/* Whether revoking one token ends all that the same person has at this client.
 	 */
 	bool revokes_widely;

@@ -2,11 +2,14 @@
  * Kick (facts/kick.md 1 and 5).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/oauth/form.h"
 #include "broker/oauth/platform.h"
 #include "broker/oauth/reply_json.h"
+#include "broker/oauth/token_reply.h"
 #include "common/alloc.h"
+#include "common/time.h"
 
 /* 1.5, with its rules (a) to (e): a bare 401 or 403 is not taken for the end of a
  * grant. */
@@ -20,6 +23,7 @@ static const struct platform_refusal refusals[] = {
 	{ 0, "unsupported_response_type", REFUSAL_defect },
 	{ 0, "invalid_request", REFUSAL_defect },
 	{ 400, "invalid request", REFUSAL_defect },
+	{ 401, "", REFUSAL_doubtful }, /* rule (e) */
 	{ 0, NULL, REFUSAL_transient },
 };
 
@@ -111,9 +115,86 @@ channels_hear(const struct platform_grant *grant, const struct secret *body,
 	return slug != NULL;
 }
 
+static bool
+introspect_needed(const struct identity *identity, bool life_known)
+{
+	(void)identity;
+	return !life_known;
+}
+
+/* 1.7: by POST without a body, the token in the header. */
+static void
+introspect_ask(const struct platform_grant *grant, struct platform_request *request)
+{
+	platform_ask_get(
+	    request, grant->config->introspect_url, "", "Bearer", grant->access);
+	request->fetch.method = "POST";
+}
+
+/* `exp` is a point in time. One that is past or absurd says nothing. */
+static void
+read_life(const json_t *data, struct identity *identity)
+{
+	const json_t *exp = json_object_get(data, "exp");
+	int64_t life = json_integer_value(exp) - time_now_ms() / 1000;
+
+	if (!json_is_integer(exp) || life <= 0 || life > TOKEN_LIFE_MAX_S)
+		return;
+	identity->life_known = true;
+	identity->life_s = life;
+}
+
+/* 1.7: an inactive token is `active` false or 401. */
+static enum check_verdict
+introspect_check(const struct platform_grant *grant, unsigned status,
+    const struct secret *body, struct identity *identity)
+{
+	enum check_verdict verdict = CHECK_unclear;
+	const json_t *active;
+	const json_t *data;
+	const char *client;
+	json_t *json;
+
+	if (status == 401)
+		return CHECK_refused;
+	if (status != 200)
+		return CHECK_unclear;
+	json = reply_json_read(body, false);
+	data = json_object_get(json, "data");
+	active = json_object_get(data, "active");
+	client = reply_json_text(data, "client_id", IDENTITY_NAME_MAX);
+	if (json_is_false(active))
+		verdict = CHECK_refused;
+	else if (json_is_true(active) && client &&
+	    strcmp(client, grant->client_id) != 0)
+		verdict = CHECK_other_client;
+	else if (json_is_true(active))
+		verdict = CHECK_good;
+	if (verdict == CHECK_good)
+		read_life(data, identity);
+	json_decref(json);
+	return verdict;
+}
+
+static bool
+introspect_hear(const struct platform_grant *grant, const struct secret *body,
+    struct identity *identity)
+{
+	return introspect_check(grant, 200, body, identity) == CHECK_good &&
+	    identity->life_known;
+}
+
+static const struct platform_check check = {
+	.name = "introspect",
+	.interval_s = 86400,
+	.ask = introspect_ask,
+	.hear = introspect_check,
+};
+
 static const struct platform_question questions[] = {
 	{ "users", users_needed, users_ask, users_hear },
 	{ "channels", channels_needed, channels_ask, channels_hear },
+	{ "introspect", introspect_needed, introspect_ask, introspect_hear },
 	{ .name = NULL },
 };
 
@@ -151,5 +232,8 @@ const struct platform platform_kick = {
 	.authorize = (const struct platform_pair[]){ { NULL, NULL } },
 	.refusals = refusals,
 	.questions = questions,
+	.takes_previous = true, /* 1.4: since November 2025 */
+	.check = &check,
+	.app_tokens = true,
 	.revocations = revocations,
 };

@@ -117,6 +117,41 @@ validate_hear(const struct platform_grant *grant, const struct secret *body,
 	return good;
 }
 
+/* A.8: asked at start and every hour for every token kept, as Twitch demands. An app
+ * token has neither user nor login. */
+static enum check_verdict
+check_hear(const struct platform_grant *grant, unsigned status,
+    const struct secret *body, struct identity *identity)
+{
+	enum check_verdict verdict = CHECK_unclear;
+	const char *client;
+	json_t *json;
+
+	if (status == 401)
+		return CHECK_refused;
+	if (status != 200)
+		return CHECK_unclear;
+	json = reply_json_read(body, true);
+	client = reply_json_text(json, "client_id", IDENTITY_NAME_MAX);
+	if (client && strcmp(client, grant->client_id) != 0)
+		verdict = CHECK_other_client;
+	else if (client)
+		verdict = CHECK_good;
+	if (verdict == CHECK_good)
+		(void)validate_hear(grant, body, identity);
+	json_decref(json);
+	return verdict;
+}
+
+static const struct platform_check check = {
+	.name = "validate",
+	.interval_s = 3600,
+	.at_start = true,
+	.tells_name = true,
+	.ask = validate_ask,
+	.hear = check_hear,
+};
+
 static const struct platform_question questions[] = {
 	{ "users", users_needed, users_ask, users_hear },
 	{ "validate", validate_needed, validate_ask, validate_hear },
@@ -139,6 +174,24 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
+/* A.7. What it says when the person refuses is not documented. */
+static const struct device_row device_rows[] = {
+	{ "authorization_pending", DEVICE_pending },
+	{ "slow_down", DEVICE_slow_down },
+	{ "denied", DEVICE_denied },
+	{ "expired", DEVICE_expired },
+	{ "invalid device code", DEVICE_unknown },
+	{ NULL, DEVICE_refused },
+};
+
+static const struct platform_device device = {
+	.scope_field = "scopes",
+	.uri_member = "verification_uri",
+	.scope_in_poll = true,
+	.rows = device_rows,
+	.client_kind = "one of Twitch's developer console",
+};
+
 const struct platform platform_twitch = {
 	.name = "twitch",
 	.title = "Twitch",
@@ -149,5 +202,8 @@ const struct platform platform_twitch = {
 	.authorize = authorize,
 	.refusals = refusals,
 	.questions = questions,
+	.device = &device,
+	.check = &check,
+	.app_tokens = true,
 	.revocations = revocations,
 };

@@ -117,6 +117,46 @@ info_hear(const struct platform_grant *grant, const struct secret *body,
 	return good;
 }
 
+/* Whether the answer names another client than ours. */
+static bool
+info_is_foreign(const struct platform_grant *grant, const struct secret *body)
+{
+	json_t *json = reply_json_read(body, true);
+	const char *audience = reply_json_text(json, "aud", IDENTITY_NAME_MAX);
+	bool foreign = audience && strcmp(audience, grant->client_id) != 0;
+
+	json_decref(json);
+	return foreign;
+}
+
+/* C.7: 400 with invalid_token, or in the older form with the description alone. */
+static enum check_verdict
+info_check(const struct platform_grant *grant, unsigned status,
+    const struct secret *body, struct identity *identity)
+{
+	struct token_error error;
+
+	if (status == 200) {
+		if (info_hear(grant, body, identity))
+			return CHECK_good;
+		return info_is_foreign(grant, body) ? CHECK_other_client
+						    : CHECK_unclear;
+	}
+	token_error_read(body, &error);
+	if (status == 400 &&
+	    (strcmp(error.error, "invalid_token") == 0 ||
+		strcmp(error.description, "Invalid Value") == 0))
+		return CHECK_refused;
+	return CHECK_unclear;
+}
+
+static const struct platform_check check = {
+	.name = "tokeninfo",
+	.interval_s = 86400,
+	.ask = info_ask,
+	.hear = info_check,
+};
+
 static const struct platform_question questions[] = {
 	{ "channels", channels_needed, channels_ask, channels_hear },
 	{ "tokeninfo", info_needed, info_ask, info_hear },
@@ -138,6 +178,27 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
+/* C.10. */
+static const struct device_row device_rows[] = {
+	{ "authorization_pending", DEVICE_pending },
+	{ "slow_down", DEVICE_slow_down },
+	{ "access_denied", DEVICE_denied },
+	{ "expired_token", DEVICE_expired },
+	{ "invalid_grant", DEVICE_expired },
+	{ "client type", DEVICE_unsupported },
+	{ NULL, DEVICE_refused },
+};
+
+static const struct platform_device device = {
+	.scope_field = "scope",
+	.uri_member = "verification_url",
+	.secret_in_poll = true,
+	.scopes = "https://www.googleapis.com/auth/youtube "
+		  "https://www.googleapis.com/auth/youtube.readonly",
+	.rows = device_rows,
+	.client_kind = "of the type \"TVs and Limited Input devices\"",
+};
+
 const struct platform platform_youtube = {
 	.name = "youtube",
 	.title = "YouTube",
@@ -148,6 +209,9 @@ const struct platform platform_youtube = {
 	.authorize = authorize,
 	.refusals = refusals,
 	.questions = questions,
+	.device = &device,
+	.takes_previous = true, /* C.5: not rotated, so never refused for reuse */
+	.check = &check,
 	.revokes_widely = true, /* C.6: the whole project */
 	.revocations = revocations,
 };

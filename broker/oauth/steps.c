@@ -73,13 +73,21 @@ steps_fail_store(struct flow *flow, int result)
 void
 steps_fail_vault(struct flow *flow, int result)
 {
-	const char *sentence = result == -EBADMSG
-	    ? "a stored secret cannot be opened with the keystore's key"
-	    : NULL;
+	const struct vault *vault = flow->broker->vault;
+	bool locked = vault_condition(vault) == VAULT_locked;
+	const char *sentence = vault_trouble(vault);
 
+	if (result == -EBADMSG)
+		sentence = "a stored secret cannot be opened with the keystore's key";
+	else if (result == -ENOENT)
+		sentence = "an item of Streamhold was removed from the keyring; log in "
+			   "or add the client again";
 	log_error("vault", "%s %llu: %s", flow->kind, (unsigned long long)flow->number,
-	    sentence ? sentence : strerror(-result));
-	flow_fail(flow, ERR_keystore_unavailable, sentence);
+	    sentence ? log_quote(sentence) : strerror(-result));
+	flow_fail(flow,
+	    result == -EAGAIN && locked ? ERR_keystore_locked
+					: ERR_keystore_unavailable,
+	    sentence);
 }
 
 const struct platform *

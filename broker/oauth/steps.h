@@ -17,6 +17,7 @@ struct vault_call;
 #define STEPS_DEADLINE_MS 4500
 #define STEPS_DELETE_DEADLINE_MS 9500
 #define STEPS_LOGIN_DEADLINE_MS 19000
+#define STEPS_REFRESH_DEADLINE_MS 19000
 
 /*
  * A job that belongs to nobody but itself. What it did is made known by its done

@@ -16,7 +16,7 @@ const char *
 refusal_name(enum refusal refusal)
 {
 	static const char *const names[REFUSAL_MAX] = { "transient", "terminal",
-		"restart", "config", "flow", "defect" };
+		"doubtful", "restart", "config", "flow", "defect" };
 
 	return names[refusal];
 }
@@ -50,6 +50,8 @@ fits(const struct platform_refusal *row, unsigned status,
 {
 	if (row->status && row->status != status)
 		return false;
+	if (row->text && !*row->text)
+		return !*error->error && !*error->description;
 	return !row->text || strcasestr(error->error, row->text) ||
 	    strcasestr(error->description, row->text);
 }

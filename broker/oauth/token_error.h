@@ -14,6 +14,7 @@ struct platform;
 enum refusal {
 	REFUSAL_transient, /* try again later; nothing is lost */
 	REFUSAL_terminal,  /* the grant is dead: a new login is needed */
+	REFUSAL_doubtful,  /* the same when it is said again and again, else try later */
 	REFUSAL_restart,   /* the code is of no use: start the login again */
 	REFUSAL_config,    /* client id, secret or redirect address are wrong */
 	REFUSAL_flow,      /* not yet (device flow) */

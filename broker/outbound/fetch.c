@@ -12,7 +12,7 @@
 #include <event2/event.h>
 
 #include "broker/outbound/fetch_inner.h"
-#include "broker/outbound/wiped_memory.h"
+#include "common/wiped_memory.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/time.h"

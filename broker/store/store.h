@@ -40,6 +40,10 @@ struct store_job {
 	int result;
 };
 
+/* Makes SQLite wipe what it frees. Call before its first use: 0, or -EALREADY when it
+ * is in use. */
+int store_wipe_memory(void);
+
 /* Opens or makes the database (0600), takes the exclusive lock, brings the schema up to
  * date and starts the thread. 0, or a negative errno and a sentence in `error`
  * (STORE_ERROR_SIZE bytes): -EBUSY when another broker holds it, -ENOTSUP when it was

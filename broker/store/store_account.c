@@ -15,6 +15,10 @@ static const char upsert[] =
     "display_name = ?6, identity = ?7, scopes = ?8, scopes_asked = ?9, "
     "obtained_at = ?10, expires_at = ?11, refreshable = ?12, generation = ?13, "
     "status = ?14, reason = ?15, since = ?16 RETURNING id, username";
+static const char learn_one[] =
+    "UPDATE accounts SET user_id = ?1, login = ?2, display_name = ?3, identity = ?4, "
+    "expires_at = ?5 WHERE platform = ?6 AND username_key = ?7 AND generation = ?8 "
+    "RETURNING id";
 static const char delete_one[] =
     "DELETE FROM accounts WHERE platform = ?1 AND username_key = ?2";
 static const char select_all[] =
@@ -81,6 +85,30 @@ store_account_put(struct db *db, struct store_account *account)
 		free(account->username);
 		account->username = username;
 	}
+	return result < 0 ? result : 0;
+}
+
+int
+store_account_learn(
+    struct db *db, const struct store_account *account, bool *ret_changed)
+{
+	sqlite3_stmt *statement = db_statement(db, learn_one);
+	int result;
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, account->user_id);
+	db_bind_text(statement, 2, account->login);
+	db_bind_text(statement, 3, account->display_name);
+	db_bind_text(statement, 4, account->identity);
+	db_bind_number(statement, 5, account->expires_at);
+	db_bind_text(statement, 6, account->platform);
+	db_bind_text(statement, 7, account->username_key);
+	db_bind_number(statement, 8, (int64_t)account->generation);
+	result = db_step(db, statement);
+	db_finish(statement);
+	if (result >= 0)
+		*ret_changed = result == 1;
 	return result < 0 ? result : 0;
 }
 

@@ -40,6 +40,11 @@ void store_account_clear(struct store_account *account);
  * written and *account is given it, and its id. 0 or a negative errno. */
 int store_account_put(struct db *db, struct store_account *account);
 
+/* Stores user id, names, identity and expiry of the row of this platform and key, if it
+ * still has the tokens of this generation: *ret_changed. 0 or a negative errno. */
+int store_account_learn(
+    struct db *db, const struct store_account *account, bool *ret_changed);
+
 /* 0 or a negative errno; the row may be absent. */
 int store_account_delete(struct db *db, const char *platform, const char *username_key);
 

@@ -17,6 +17,7 @@ enum event_flag {
 	EVENT_UNKNOWN = 2,  /* of a type or version that is not known */
 	EVENT_NOT_JSON = 4, /* the body is no valid JSON */
 	EVENT_DAMAGED = 8,  /* never stored: the body read differs from its hash */
+	EVENT_OWN = 16,     /* no delivery: Streamhold tells of itself */
 };
 
 /* A delivery to be stored. Everything is borrowed until the job is done; absent texts

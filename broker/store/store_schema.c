@@ -105,6 +105,38 @@ const char *const store_schema_steps[] = {
 	"CREATE TRIGGER event_deleted AFTER DELETE ON events"
 	"	WHEN old.seq > (SELECT last FROM sequence WHERE id = 1)"
 	"	BEGIN UPDATE sequence SET last = old.seq WHERE id = 1; END;",
+
+	/* 2: refresh tokens that were sent and whose fate is not known
+	 * (store_refresh.h). */
+	"CREATE TABLE refreshes ("
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	attempt INTEGER NOT NULL,"
+	"	previous INTEGER NOT NULL,"
+	"	started_at INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, username_key)"
+	") STRICT;",
+
+	/* 3: accounts whose access token may be handed out, and what was asked of that
+	 * (store_handout.h). */
+	"CREATE TABLE handouts ("
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	allowed_at INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, username_key)"
+	") STRICT;"
+
+	"CREATE TABLE audit ("
+	"	number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	at INTEGER NOT NULL,"
+	"	uid INTEGER NOT NULL,"
+	"	pid INTEGER NOT NULL,"
+	"	what TEXT NOT NULL,"
+	"	platform TEXT NOT NULL,"
+	"	username TEXT NOT NULL,"
+	"	outcome TEXT NOT NULL"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

@@ -36,12 +36,42 @@ struct store_keystore {
 	struct store_job job;
 	struct buf backend;    /* name of the backend in use, empty: none yet */
 	struct buf check;      /* a sealed value that only the right key opens */
+	struct buf check_next; /* the same for the key that a rotation leads to */
+	struct buf move;       /* where secrets are being moved to, empty: nowhere */
+	struct buf database;   /* id of this database in a keyring */
 	uint64_t sealed_count; /* sealed values that are still of use */
+	uint64_t file_count;   /* of these, values sealed under a key */
 	int64_t now;           /* load: wall clock ms */
 	int result;
 };
 store_run_fn store_keystore_load;
-store_run_fn store_keystore_save; /* stores backend and check */
+store_run_fn store_keystore_save; /* stores all texts; the empty ones are removed */
 void store_keystore_clear(struct store_keystore *keystore);
+
+/* A sealed value and where it stands: table secrets, or the verifier of a login under
+ * the name that login_verifier_name gives it. */
+struct store_sealed {
+	char *name;
+	uint64_t generation;
+	struct buf sealed;
+	bool passed; /* next: look after this name, else from it on */
+};
+void store_sealed_clear(struct store_sealed *row);
+
+/* Replaces *row by the next one in the order of names; `name` must not be NULL. */
+int store_sealed_next(struct db *db, struct store_sealed *row, bool *ret_found);
+
+/* Puts `fresh` in the place of a value that is still as it is in `row`. *ret_changed
+ * tells whether it was. */
+int store_sealed_swap(struct db *db, const struct store_sealed *row,
+    const struct buf *fresh, bool *ret_changed);
+
+/* Whether a row refers to the keyring item of a name and generation. */
+int store_sealed_refers(
+    struct db *db, const char *name, uint64_t generation, bool *ret_refers);
+
+/* The first byte of sealed values: what made them. */
+#define STORE_SEALED_FILE 1    /* AES-256-GCM under the key file */
+#define STORE_SEALED_KEYRING 2 /* a reference to a keyring item */
 
 #endif

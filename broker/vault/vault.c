@@ -1,194 +1,40 @@
 /*
- * The vault: chooses and opens the keystore at start, and answers calls through the
- * loop. Used by broker/oauth; owns every call until its callback or vault_cancel.
+ * The vault's calls: each goes to the keystore that keeps the value and is answered
+ * through the loop. Used by broker/oauth; owns every call until its callback or
+ * vault_cancel.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include <event2/event.h>
 
-#include "broker/store/store_secret.h"
-#include "broker/vault/vault.h"
+#include "broker/vault/vault_child.h"
 #include "broker/vault/vault_file.h"
+#include "broker/vault/vault_inner.h"
 #include "common/alloc.h"
-#include "common/config.h"
-#include "common/log.h"
-#include "common/paths.h"
-#include "common/time.h"
 
-#define BACKEND_FILE "file"
-#define BACKEND_MEMORY "memory"
-
-struct vault_call {
-	struct vault *vault;
-	struct event *event;
-	int result;
-	struct buf sealed;
-	struct secret plain;
-	vault_sealed_fn *on_sealed; /* one of the two is set */
-	vault_opened_fn *on_opened;
-	void *arg;
-	LIST_ENTRY(vault_call) entry;
-};
-
-struct vault {
-	struct event_base *base;
-	struct store *store; /* while it is being opened */
-	const char *backend; /* static */
-	struct vault_file *file;
-	LIST_HEAD(vault_calls, vault_call) calls;
-};
-
-static const char *choose(const struct config *, char *);
-static int load(struct vault *, struct store_keystore *, char *);
-static int open_backend(struct vault *, const struct config *, const struct paths *,
-    struct store_keystore *, bool *, char *);
-static int save(struct vault *, struct store_keystore *, char *);
 static struct vault_call *call_new(struct vault *, const char *, void *);
 static void call_free(struct vault_call *);
+static void call_answer(struct vault_call *);
 static void on_call(evutil_socket_t, short, void *);
-static void on_job(struct store_job *, int);
-
-int
-vault_open(struct event_base *base, struct store *store, const struct config *config,
-    const struct paths *paths, struct vault **ret_vault, char *error)
-{
-	struct store_keystore keystore = { .now = time_now_ms() };
-	struct vault *vault = xcalloc(1, sizeof(*vault));
-	bool fresh = false;
-	int result = -EINVAL;
-
-	vault->base = base;
-	vault->store = store;
-	LIST_INIT(&vault->calls);
-	vault->backend = choose(config, error);
-	if (vault->backend)
-		result = load(vault, &keystore, error);
-	if (result == 0)
-		result = open_backend(vault, config, paths, &keystore, &fresh, error);
-	if (result == 0 && fresh)
-		result = save(vault, &keystore, error);
-	store_keystore_clear(&keystore);
-	if (result < 0) {
-		vault_close(vault);
-		return result;
-	}
-	if (!vault_file_is_locked(vault->file))
-		log_warning("vault",
-		    "the key cannot be kept out of swap (RLIMIT_MEMLOCK); continuing");
-	*ret_vault = vault;
-	return 0;
-}
-
-/* `auto` takes the file: it is the only keystore that this build has. */
-static const char *
-choose(const struct config *config, char *error)
-{
-	switch (config->keystore.backend) {
-	case CONFIG_KEYSTORE_BACKEND_AUTO:
-	case CONFIG_KEYSTORE_BACKEND_FILE:
-		return BACKEND_FILE;
-#ifdef STREAMHOLD_TEST_BUILD
-	case CONFIG_KEYSTORE_BACKEND_MEMORY:
-		return BACKEND_MEMORY;
-#endif
-	default:
-		snprintf(error, VAULT_ERROR_SIZE,
-		    "the keystore that keystore.backend asks for is not available in "
-		    "this build yet; set keystore.backend to \"auto\" or \"file\"");
-		return NULL;
-	}
-}
-
-static int
-load(struct vault *vault, struct store_keystore *keystore, char *error)
-{
-	keystore->job.run = store_keystore_load;
-	keystore->job.done = on_job;
-	store_run_now(vault->store, &keystore->job);
-	if (keystore->result < 0)
-		snprintf(error, VAULT_ERROR_SIZE,
-		    "cannot read from the database what it knows of the keystore: %s",
-		    strerror(-keystore->result));
-	return keystore->result;
-}
-
-static void
-on_job(struct store_job *job, int result)
-{
-	((struct store_keystore *)job)->result = result;
-}
-
-/* The bytes of a remembered backend as text, cut to fit. */
-static void
-remembered(const struct store_keystore *keystore, char *text, size_t size)
-{
-	snprintf(text, size, "%.*s", (int)buf_length(&keystore->backend),
-	    buf_length(&keystore->backend) ? (const char *)buf_bytes(&keystore->backend)
-					   : "");
-}
-
-static int
-open_backend(struct vault *vault, const struct config *config,
-    const struct paths *paths, struct store_keystore *keystore, bool *ret_fresh,
-    char *error)
-{
-	struct vault_file_options options = {
-		.paths = paths,
-		.credential = !paths->key_file_is_own && !config->keystore.key_file,
-		.check = &keystore->check,
-		.sealed_count = keystore->sealed_count,
-	};
-	char before[32];
-
-	remembered(keystore, before, sizeof(before));
-	if (keystore->sealed_count > 0 && strcmp(before, vault->backend) != 0) {
-		snprintf(error, VAULT_ERROR_SIZE,
-		    "the secrets in '%s' are in the keystore '%s', but the "
-		    "configuration asks for '%s'; set keystore.backend back",
-		    paths->database, before, vault->backend);
-		return -EINVAL;
-	}
-	if (strcmp(vault->backend, BACKEND_FILE) == 0)
-		return vault_file_open(&options, &vault->file, ret_fresh, error);
-	if (keystore->sealed_count > 0) {
-		snprintf(error, VAULT_ERROR_SIZE,
-		    "the keystore 'memory' has forgotten the key of the secrets in "
-		    "'%s'; move the database away",
-		    paths->database);
-		return -ENOKEY;
-	}
-	vault->file = vault_memory_open();
-	*ret_fresh = true;
-	return 0;
-}
-
-static int
-save(struct vault *vault, struct store_keystore *keystore, char *error)
-{
-	buf_clear(&keystore->backend);
-	buf_clear(&keystore->check);
-	buf_add_text(&keystore->backend, vault->backend);
-	vault_file_check(vault->file, &keystore->check);
-	keystore->job.run = store_keystore_save;
-	store_run_now(vault->store, &keystore->job);
-	if (keystore->result < 0)
-		snprintf(error, VAULT_ERROR_SIZE,
-		    "cannot note the choice of the keystore in the database: %s",
-		    strerror(-keystore->result));
-	return keystore->result;
-}
+static void on_stored(void *, int, struct proto_msg *);
+static void on_loaded(void *, int, struct proto_msg *);
 
 void
 vault_close(struct vault *vault)
 {
 	if (!vault)
 		return;
+	vault_move_free(vault->move);
 	while (!LIST_EMPTY(&vault->calls))
 		call_free(LIST_FIRST(&vault->calls));
+	vault_sweep_free(vault->sweep);
+	vault_child_free(vault->child);
+	if (vault->close_child)
+		event_free(vault->close_child);
+	if (vault->sweep_timer)
+		event_free(vault->sweep_timer);
 	vault_file_close(vault->file);
 	free(vault);
 }
@@ -196,14 +42,51 @@ vault_close(struct vault *vault)
 const char *
 vault_backend(const struct vault *vault)
 {
-	return vault->backend;
+	return vault_kind_name(vault->kind);
 }
 
 /* A key that is in memory cannot go away. */
+enum vault_condition
+vault_condition(const struct vault *vault)
+{
+	return vault->child ? vault_child_condition(vault->child) : VAULT_ready;
+}
+
+const char *
+vault_state(const struct vault *vault)
+{
+	switch (vault_condition(vault)) {
+	case VAULT_ready:
+		return "healthy";
+	case VAULT_locked:
+		return "keystore_locked";
+	default:
+		return "keystore_unavailable";
+	}
+}
+
 const char *
 vault_trouble(const struct vault *vault)
 {
-	return vault->file ? NULL : "the keystore is not open";
+	if (vault_condition(vault) == VAULT_ready)
+		return NULL;
+	return vault_child_detail(vault->child);
+}
+
+/* Waits for the keyring; when nobody answers there the call fails from the loop. */
+static void
+ask_keyring(struct vault_call *call, enum proto_type type, const char *name,
+    uint64_t generation, const struct secret *plain, vault_child_fn *done)
+{
+	struct vault_child *child = call->vault->child;
+
+	if (child)
+		call->asking =
+		    vault_child_ask(child, type, name, generation, plain, done, call);
+	if (call->asking)
+		event_del(call->event);
+	else
+		call->result = -EAGAIN;
 }
 
 struct vault_call *
@@ -215,9 +98,27 @@ vault_seal(struct vault *vault, const char *name, uint64_t generation,
 	call->on_sealed = done;
 	if (plain->length > VAULT_PLAIN_MAX)
 		call->result = -EINVAL;
-	if (call->result == 0)
+	if (call->result < 0)
+		return call;
+	if (vault->target == KIND_KEYRING)
+		ask_keyring(call, MSG_vault_store, name, generation, plain, on_stored);
+	else
 		vault_file_seal(vault->file, name, generation, plain, &call->sealed);
 	return call;
+}
+
+static void
+on_stored(void *arg, int result, struct proto_msg *answer)
+{
+	static const uint8_t reference = STORE_SEALED_KEYRING;
+	struct vault_call *call = arg;
+
+	(void)answer;
+	call->asking = NULL;
+	call->result = result;
+	if (result == 0)
+		buf_add(&call->sealed, &reference, sizeof(reference));
+	call_answer(call);
 }
 
 struct vault_call *
@@ -225,12 +126,32 @@ vault_unseal(struct vault *vault, const char *name, uint64_t generation,
     const void *sealed, size_t length, vault_opened_fn *done, void *arg)
 {
 	struct vault_call *call = call_new(vault, name, arg);
+	const uint8_t *bytes = sealed;
 
 	call->on_opened = done;
-	if (call->result == 0)
+	if (call->result < 0)
+		return call;
+	if (length == 1 && bytes[0] == STORE_SEALED_KEYRING)
+		ask_keyring(call, MSG_vault_load, name, generation, NULL, on_loaded);
+	else if (vault->file)
 		call->result = vault_file_unseal(
 		    vault->file, name, generation, sealed, length, &call->plain);
+	else
+		call->result = -EBADMSG;
 	return call;
+}
+
+static void
+on_loaded(void *arg, int result, struct proto_msg *answer)
+{
+	struct vault_call *call = arg;
+	const struct secret *value = answer ? &answer->vault_loaded.value : NULL;
+
+	call->asking = NULL;
+	call->result = result;
+	if (result == 0)
+		call->plain = secret_copy(value->bytes, value->length);
+	call_answer(call);
 }
 
 static struct vault_call *
@@ -253,6 +174,8 @@ static void
 call_free(struct vault_call *call)
 {
 	LIST_REMOVE(call, entry);
+	if (call->asking)
+		vault_child_cancel(call->asking);
 	event_free(call->event);
 	secret_clear(&call->plain);
 	buf_clear(&call->sealed);
@@ -260,17 +183,21 @@ call_free(struct vault_call *call)
 }
 
 static void
-on_call(evutil_socket_t fd, short events, void *arg)
+call_answer(struct vault_call *call)
 {
-	struct vault_call *call = arg;
-
-	(void)fd;
-	(void)events;
 	if (call->on_sealed)
 		call->on_sealed(call->arg, call->result, &call->sealed);
 	else
 		call->on_opened(call->arg, call->result, &call->plain);
 	call_free(call);
+}
+
+static void
+on_call(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	call_answer(arg);
 }
 
 void
@@ -279,11 +206,11 @@ vault_cancel(struct vault_call *call)
 	call_free(call);
 }
 
-/* Values of this keystore are nowhere but in the database. */
+/* Values under a key are nowhere but in the database. */
 void
 vault_forget(struct vault *vault, const char *name, uint64_t generation)
 {
-	(void)vault;
-	(void)name;
-	(void)generation;
+	if (vault->child)
+		(void)vault_child_ask(
+		    vault->child, MSG_vault_erase, name, generation, NULL, NULL, NULL);
 }

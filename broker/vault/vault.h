@@ -7,10 +7,11 @@
  * change together; sealed bytes open only under the name and generation they were made
  * for.
  *
- * With the `file` backend the bytes are AES-256-GCM under the key in a key file. A
- * backend may also keep the secret elsewhere and give a reference as bytes; therefore
- * calls answer through the loop, and vault_forget says when a value is not referred to
- * any more.
+ * With the backend `file` the bytes are AES-256-GCM under the key in a key file. With
+ * `secret-service` the secret is an item in the keyring of the desktop and the bytes
+ * only say so; therefore calls answer through the loop, and vault_forget says when a
+ * value is not referred to any more. Bytes of both kinds open whichever backend is in
+ * use, so that secrets can be moved one by one.
  */
 #ifndef BROKER_VAULT_VAULT_H
 #define BROKER_VAULT_VAULT_H
@@ -33,6 +34,12 @@ struct vault_call;
 #define VAULT_PLAIN_MAX 65536 /* bytes of a secret */
 #define VAULT_ERROR_SIZE 1536
 
+enum vault_condition {
+	VAULT_ready,
+	VAULT_locked,      /* a keyring that a person has to unlock */
+	VAULT_unavailable, /* away, stuck, or without a place for items */
+};
+
 /*
  * Opens the keystore that the configuration asks for and the database remembers. Runs
  * before the loop, with the store open. A key file is made only when it is ours to
@@ -48,19 +55,28 @@ vault_open(struct event_base *base, struct store *store, const struct config *co
 /* Cancels calls, wipes the key and frees. NULL is allowed. */
 void vault_close(struct vault *vault);
 
-/* "file", "memory". */
+/* "file", "secret-service", "memory". */
 const char *vault_backend(const struct vault *vault);
+
+/* Whether secrets can be sealed and opened at present. A keyring is looked at every
+ * second, and is used again by itself. */
+enum vault_condition vault_condition(const struct vault *vault);
+
+/* "healthy", "keystore_locked", "keystore_unavailable". */
+const char *vault_state(const struct vault *vault);
 
 /* NULL when secrets can be sealed and opened, else a sentence why not. */
 const char *vault_trouble(const struct vault *vault);
 
 /* What came of sealing: 0 and the bytes, or a negative errno (-EAGAIN: the keystore is
- * locked or away). The bytes are good until the callback returns. */
+ * locked, away or too slow; nothing is lost, try again later). The bytes are good until
+ * the callback returns. */
 typedef void vault_sealed_fn(void *arg, int result, const struct buf *sealed);
 
 /* What came of opening: 0 and the secret, which may be moved out; -EBADMSG when the
- * bytes were not sealed by this vault under this name and generation; -EAGAIN as
- * above. */
+ * bytes were not sealed by this vault under this name and generation; -ENOENT when the
+ * keyring is open and somebody has removed the item; -EAGAIN as above. None of them
+ * says anything about the platform's view of a token. */
 typedef void vault_opened_fn(void *arg, int result, struct secret *plain);
 
 /* Both copy what they are given. The callback runs once from the loop, never before

@@ -40,6 +40,24 @@ bool vault_file_is_locked(const struct vault_file *file);
 /* Appends the check value to *check. */
 void vault_file_check(const struct vault_file *file, struct buf *check);
 
+/*
+ * A new key beside the old one, in steps: make_next makes the file `<key file>.next`;
+ * use_next seals with it from there on, and opens with both; end_rotation puts its file
+ * in the place of the old one, after nothing is sealed with that any more. open_next
+ * goes on after a crash: `check` is what vault_file_check_next made.
+ */
+int
+vault_file_make_next(struct vault_file *file, const struct paths *paths, char *error);
+int vault_file_open_next(struct vault_file *file, const struct paths *paths,
+    const struct buf *check, char *error);
+void vault_file_check_next(const struct vault_file *file, struct buf *check);
+void vault_file_use_next(struct vault_file *file);
+int vault_file_end_rotation(struct vault_file *file, const struct paths *paths);
+
+/* Whether the bytes open with the key that new ones are sealed with. */
+bool vault_file_is_newest(const struct vault_file *file, const char *name,
+    uint64_t generation, const void *sealed, size_t length);
+
 /* Appends the sealed bytes. */
 void vault_file_seal(const struct vault_file *file, const char *name,
     uint64_t generation, const struct secret *plain, struct buf *sealed);

@@ -76,6 +76,12 @@ vault_key_create(const char *path, struct vault_key **ret_key)
 	return 0;
 }
 
+int
+vault_key_rename(const char *from, const char *to)
+{
+	return rename(from, to) < 0 ? -errno : sync_folder_of(to);
+}
+
 struct vault_key *
 vault_key_random(void)
 {

@@ -28,6 +28,10 @@ int vault_key_read(const char *path, bool lax, struct vault_key **ret_key);
  */
 int vault_key_create(const char *path, struct vault_key **ret_key);
 
+/* Puts one key file in the place of another, durable before this returns. 0 or a
+ * negative errno. */
+int vault_key_rename(const char *from, const char *to);
+
 /* A random key without a file. */
 struct vault_key *vault_key_random(void);
 

@@ -5,6 +5,10 @@ _streamhold_accounts() { # of one platform, asked from the running service
 		awk 'NR > 1 { print $2 }'
 }
 
+_streamhold_names() { # of all, as PLATFORM/NAME
+	streamhold accounts --no-color 2>/dev/null | awk 'NR > 1 { print $1 "/" $2 }'
+}
+
 _streamhold() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local platforms="twitch kick youtube"
@@ -21,16 +25,19 @@ _streamhold() {
 		mapfile -t COMPREPLY < <(compgen -W "$platforms" -- "$cur")
 		return
 		;;
-	--client-id | --scopes | --timeout | --after | --limit | --type)
+	--client-id | --scopes | --timeout | --after | --limit | --min-ttl | --type)
 		return
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login accounts events inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events keystore inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
 		"status "*) words="--check" ;;
+		"keystore migrate") words="--to file secret-service" ;;
+		"keystore status" | "keystore rotate") ;;
+		"keystore "*) words="status migrate rotate" ;;
 		"app add") words="$platforms --client-id --secret-stdin --scopes" ;;
 		"app remove") words="$platforms --yes" ;;
 		"app list") ;;
@@ -41,9 +48,22 @@ _streamhold() {
 			elif [ "$COMP_CWORD" -eq 3 ]; then
 				words=$(_streamhold_accounts "$second")
 			fi
-			words="$words --adopt --timeout"
+			words="$words --adopt --timeout --no-browser --qr --paste --device"
 			;;
-		"accounts "*) words="--platform" ;;
+		"logout "*) words="$(_streamhold_names) --yes" ;;
+		"accounts "*) words="--ask --platform" ;;
+		"refresh "*) words=$(_streamhold_names) ;;
+		"token get") words="$(_streamhold_names) --min-ttl --header" ;;
+		"token allow" | "token deny") words=$(_streamhold_names) ;;
+		"token "*) words="get allow deny" ;;
+		"exec "*)
+			if [ "$COMP_CWORD" -eq 2 ]; then
+				words="$(_streamhold_names) --min-ttl"
+			else
+				words=$(compgen -c -- "$cur")
+			fi
+			;;
+		"audit "*) words="--limit" ;;
 		"events list") words="--after --limit --type --platform --include-foreign" ;;
 		"events "*) words="list" ;;
 		"config check" | "config show")
@@ -52,7 +72,7 @@ _streamhold() {
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login accounts events inspect config version" ;;
+		"help "*) words="up status app login logout accounts events keystore inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

@@ -1,13 +1,14 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login accounts events inspect config version help
+set -l verbs up status app login logout accounts token exec audit refresh events keystore inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
 complete -c streamhold -n "__fish_seen_subcommand_from app; and not __fish_seen_subcommand_from add list remove" -a "add list remove"
 complete -c streamhold -n "__fish_seen_subcommand_from add remove login" -a "$platforms"
 complete -c streamhold -n "__fish_seen_subcommand_from events; and not __fish_seen_subcommand_from list" -a list
+complete -c streamhold -n "__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from get allow deny" -a "get allow deny"
 complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
 complete -c streamhold -n "__fish_seen_subcommand_from check show" -F
 
@@ -23,11 +24,20 @@ complete -c streamhold -n "__fish_seen_subcommand_from status" -l check -d "exit
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l client-id -x -d "the client id"
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l secret-stdin -d "read the secret from standard input"
 complete -c streamhold -n "__fish_seen_subcommand_from add" -l scopes -x -d "scopes to ask for"
-complete -c streamhold -n "__fish_seen_subcommand_from remove" -s y -l yes -d "do not ask"
+complete -c streamhold -n "__fish_seen_subcommand_from remove logout" -s y -l yes -d "do not ask"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l adopt -d "store another account under its real name"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l no-browser -d "do not open a browser"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l qr -d "show the address as a QR code too"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l paste -d "type the address back on which the browser ends"
+complete -c streamhold -n "__fish_seen_subcommand_from login" -l device -d "type a code on another device"
 complete -c streamhold -n "__fish_seen_subcommand_from login" -l timeout -x -d "how long to wait"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "greater numbers only"
-complete -c streamhold -n "__fish_seen_subcommand_from list" -l limit -x -d "at most so many"
+complete -c streamhold -n "__fish_seen_subcommand_from get exec" -l min-ttl -x -d "seconds to live yet"
+complete -c streamhold -n "__fish_seen_subcommand_from get" -l header -d "as a header line"
+complete -c streamhold -n "__fish_seen_subcommand_from list audit" -l limit -x -d "at most so many"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only this type"
+complete -c streamhold -n "__fish_seen_subcommand_from accounts" -l ask -d "ask the platforms whether the logins are still good"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
+complete -c streamhold -n "__fish_seen_subcommand_from keystore" -a "status migrate rotate"
+complete -c streamhold -n "__fish_seen_subcommand_from migrate" -l to -x -a "file secret-service" -d "where to"

@@ -202,6 +202,7 @@ harness_setup(void **state)
 		harness_set_url(h, &platform->token_url, "/token");
 		harness_set_url(h, &platform->revoke_url, "/revoke");
 		harness_set_url(h, &platform->validate_url, "/validate");
+		harness_set_url(h, &platform->introspect_url, "/introspect");
 		harness_set_url(h, &platform->api_url, "/api");
 	}
 	harness_start(h);

@@ -13,7 +13,10 @@ LIBRARIES = {
                          "libseccomp"},
     "streamhold-broker": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c",
                           "libseccomp", "libcurl", "libcrypto", "libsqlite3"},
-    "streamhold": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c"},
+    "streamhold": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c",
+                   "libqrencode"},
+    "streamhold-vault": {"libevent_core", "libjansson", "libmsgpackc", "libmsgpack-c",
+                         "libsecret", "libglib", "libgobject", "libgio"},
 }
 LIBC = {"libc", "ld-linux-x86", "ld-linux-aarch64", "libpthread", "libm", "libdl"}
 
@@ -23,6 +26,8 @@ OWNERS = {
     "sqlite3.h": ["broker/store/store"],
     "seccomp.h": ["httpd/sandbox", "broker/sandbox", "common/sandbox"],
     "msgpack": ["proto/codec"],
+    "qrencode.h": ["broker/cli/qr"],
+    "gio/": [], "glib": [],
     "libsecret/": ["broker/vault/vault_helper"],
     "openssl/": ["common/crypto", "broker/events/kick_verify"],
 }
@@ -157,6 +162,13 @@ def test_every_message_to_the_broker_has_one_handler():
     rows = re.findall(r"\{ MSG_(\w+),", (ROOT / "broker/dispatch.c").read_text())
     wanted = [name for name, _, direction, _ in messages() if direction == "TO_BROKER"]
     assert len(wanted) > 10
+    assert sorted(rows) == sorted(wanted)
+
+
+def test_every_message_to_the_keystore_helper_has_one_handler():
+    rows = re.findall(r"\{ MSG_(\w+),", (ROOT / "broker/vault/vault_helper.c").read_text())
+    wanted = [name for name, _, direction, _ in messages() if direction == "TO_VAULT"]
+    assert len(wanted) > 3
     assert sorted(rows) == sorted(wanted)
 
 

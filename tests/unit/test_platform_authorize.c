@@ -170,7 +170,9 @@ test_questions_put_tokens_into_header_lines_and_bodies_only(void **state)
 {
 	const struct secret access = secret_copy("TOKEN", 5);
 	char base[] = "https://api.example/v1";
-	const struct config_platform config = { .api_url = base, .validate_url = base };
+	const struct config_platform config = {
+		.api_url = base, .validate_url = base, .introspect_url = base
+	};
 	const struct platform_grant grant = {
 		.config = &config, .client_id = "client", .access = &access
 	};

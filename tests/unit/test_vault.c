@@ -22,6 +22,7 @@
 #include "common/alloc.h"
 #include "common/config.h"
 #include "common/paths.h"
+#include "common/time.h"
 
 struct fixture {
 	char folder[64];
@@ -128,7 +129,8 @@ seal(struct fixture *f, const char *name, uint64_t generation, const char *text)
 	vault_seal(f->vault, name, generation, &plain, on_sealed, f);
 	assert_int_equal(f->calls, calls);
 	secret_clear(&plain);
-	event_base_loop(f->base, EVLOOP_NONBLOCK);
+	while (f->calls == calls)
+		event_base_loop(f->base, EVLOOP_ONCE);
 	assert_int_equal(f->calls, calls + 1);
 }
 
@@ -140,7 +142,8 @@ unseal(struct fixture *f, const char *name, uint64_t generation)
 	vault_unseal(f->vault, name, generation, buf_bytes(&f->sealed),
 	    buf_length(&f->sealed), on_opened, f);
 	assert_int_equal(f->calls, calls);
-	event_base_loop(f->base, EVLOOP_NONBLOCK);
+	while (f->calls == calls)
+		event_base_loop(f->base, EVLOOP_ONCE);
 	assert_int_equal(f->calls, calls + 1);
 	return f->result;
 }
@@ -361,14 +364,43 @@ test_what_a_crash_left_of_a_new_key_is_no_hindrance(void **state)
 	assert_int_equal(open_vault(f), 0);
 }
 
+/* No helper lies beside this program, so the keyring stays away. */
 static void
-test_a_keystore_that_is_not_there_yet_is_said(void **state)
+test_a_keyring_that_is_away_is_told_and_nothing_else_is_used(void **state)
+{
+	struct fixture *f = *state;
+	int64_t start = time_boot_ms();
+
+	f->config.keystore.backend = CONFIG_KEYSTORE_BACKEND_SECRET_SERVICE;
+	assert_int_equal(open_vault(f), 0);
+	assert_string_equal(vault_backend(f->vault), "secret-service");
+	seal(f, "token/kick/a", 1, "s");
+	assert_int_equal(f->result, -EAGAIN);
+	while (
+	    vault_condition(f->vault) == VAULT_ready && time_boot_ms() < start + 3000)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_int_equal(vault_condition(f->vault), VAULT_unavailable);
+	assert_string_equal(vault_state(f->vault), "keystore_unavailable");
+	assert_non_null(strstr(vault_trouble(f->vault), "streamhold-vault"));
+	start = time_boot_ms();
+	seal(f, "token/kick/a", 1, "s");
+	assert_int_equal(f->result, -EAGAIN);
+	assert_true(time_boot_ms() < start + 1000);
+	assert_int_equal(access(f->paths.key_file, F_OK), -1);
+}
+
+/* What `auto` chose once stays, whatever is there later. */
+static void
+test_a_choice_is_kept(void **state)
 {
 	struct fixture *f = *state;
 
 	f->config.keystore.backend = CONFIG_KEYSTORE_BACKEND_SECRET_SERVICE;
-	assert_true(open_vault(f) < 0);
-	assert_non_null(strstr(f->error, "keystore.backend"));
+	assert_int_equal(open_vault(f), 0);
+	shut(f);
+	f->config.keystore.backend = CONFIG_KEYSTORE_BACKEND_AUTO;
+	assert_int_equal(open_vault(f), 0);
+	assert_string_equal(vault_backend(f->vault), "secret-service");
 	assert_int_equal(access(f->paths.key_file, F_OK), -1);
 }
 
@@ -425,7 +457,9 @@ main(void)
 		WITH_FIXTURE(test_unusable_key_files_are_named_with_the_remedy),
 		WITH_FIXTURE(test_a_configured_key_file_is_used_and_never_made),
 		WITH_FIXTURE(test_what_a_crash_left_of_a_new_key_is_no_hindrance),
-		WITH_FIXTURE(test_a_keystore_that_is_not_there_yet_is_said),
+		WITH_FIXTURE(
+		    test_a_keyring_that_is_away_is_told_and_nothing_else_is_used),
+		WITH_FIXTURE(test_a_choice_is_kept),
 		WITH_FIXTURE(test_cancelled_calls_are_silent),
 		WITH_FIXTURE(test_names_and_secrets_have_their_limits),
 	};

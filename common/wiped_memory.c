@@ -1,12 +1,13 @@
 /*
  * An allocator that overwrites what it frees, over that of the C library. Given to
- * libcurl by fetch.c and to jansson by oauth.c.
+ * libcurl by fetch.c, to jansson by start.c and oauth.c, to OpenSSL by crypto.c and to
+ * SQLite by store_memory.c.
  */
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/outbound/wiped_memory.h"
+#include "common/wiped_memory.h"
 #include "common/alloc.h"
 
 void *
@@ -26,7 +27,7 @@ void *
 wiped_realloc(void *memory, size_t size)
 {
 	void *fresh;
-	size_t old = memory ? malloc_usable_size(memory) : 0;
+	size_t old = wiped_size(memory);
 
 	if (memory && size && size <= old && size >= old / 2)
 		return memory;
@@ -52,4 +53,10 @@ char *
 wiped_strdup(const char *text)
 {
 	return strdup(text);
+}
+
+size_t
+wiped_size(void *memory)
+{
+	return memory ? malloc_usable_size(memory) : 0;
 }

@@ -1,0 +1,418 @@
+/*
+ * Refreshes, fresh tokens:
+ *
+ *   seal    the new pair, with the refresh token that it replaces
+ *   store   sealed tokens, the account's row and the end of the note in one transaction
+ *   hold    when one of the two fails the tokens stay in memory and are tried again;
+ *           who waits is told of the failure
+ *   life    asked of the platform when the reply did not tell how long they live
+ *   answer
+ *
+ * Nobody is given a token before it is durable.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/oauth/refresh_run.h"
+#include "broker/oauth/revocation.h"
+#include "broker/oauth/scopes.h"
+#include "broker/store/store_refresh.h"
+#include "broker/store/store_secret.h"
+#include "broker/vault/vault.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/time.h"
+
+#define REVOKE_MS 5000
+
+struct keep_job {
+	struct steps_job steps;
+	const struct platform *platform;
+	struct store_account row;
+	char *secret_name; /* NULL: the row alone */
+	struct buf sealed;
+	uint64_t before; /* generation that is replaced */
+	int64_t expires; /* boot-time ms */
+	bool current;
+};
+
+static void seal(struct refresh *);
+static void on_sealed(void *, int, const struct buf *);
+static void store(struct refresh *, const struct buf *);
+static int run_keep(struct store_job *, struct db *);
+static void on_kept(struct store_job *, int);
+static void hold(struct refresh *, enum proto_error, const char *);
+static void publish(struct keep_job *);
+static void superseded(struct refresh *);
+static void cancel_revocation(void *);
+static void on_revoked(void *, enum revocation_result);
+static void ask_life(struct refresh *);
+static void on_life(void *, struct fetch_reply *);
+static void store_life(struct refresh *);
+static void on_life_kept(struct store_job *, int);
+
+void
+refresh_keep(struct refresh *refresh)
+{
+	struct token_reply *reply = &refresh->reply;
+	struct secret *used =
+	    refresh->previous ? &refresh->tokens.previous : &refresh->tokens.refresh;
+
+	/* The one that was used has proven to be good. It is kept beside a new one
+	 * until that has proven the same, and goes on where none or the same came. */
+	if (reply->refresh.length && !secret_equal(&reply->refresh, used)) {
+		struct secret proven = secret_move(used);
+
+		secret_clear(&refresh->tokens.previous);
+		secret_clear(&refresh->tokens.refresh);
+		refresh->tokens.refresh = secret_move(&reply->refresh);
+		refresh->tokens.previous = proven;
+	} else {
+		struct secret proven = secret_move(used);
+
+		secret_clear(&refresh->tokens.previous);
+		secret_clear(&refresh->tokens.refresh);
+		refresh->tokens.refresh = proven;
+	}
+	secret_clear(&refresh->tokens.access);
+	refresh->tokens.access = secret_move(&reply->access);
+	secret_clear(&refresh->client_secret);
+	/* A life of 0 says nothing that can be used (facts E.4). */
+	if (reply->expires_in_s == 0)
+		reply->expires_known = false;
+	refresh->expires_at = token_reply_expires_at(
+	    reply, refresh->asked_at, refresh->platform->assumed_life_s);
+	if (reply->expires_odd)
+		log_warning("oauth",
+		    "%s told the life of a token in a form that cannot be believed",
+		    refresh->platform->title);
+	seal(refresh);
+}
+
+static void
+seal(struct refresh *refresh)
+{
+	struct broker *broker = refresh->flow.broker;
+	struct secret packed;
+
+	if (!refresh_account(refresh)) {
+		superseded(refresh);
+		return;
+	}
+	packed = tokens_pack(&refresh->tokens);
+	flow_step(&refresh->flow, "seal");
+	refresh->fresh_generation = accounts_next_generation(broker->accounts);
+	steps_wait_vault(&refresh->flow,
+	    vault_seal(broker->vault, refresh->secret_name, refresh->fresh_generation,
+		&packed, on_sealed, refresh));
+	secret_clear(&packed);
+}
+
+static void
+on_sealed(void *arg, int result, const struct buf *sealed)
+{
+	struct refresh *refresh = arg;
+
+	flow_resume(&refresh->flow);
+	if (result < 0)
+		hold(refresh, ERR_keystore_unavailable,
+		    "the keystore is locked or away");
+	else if (!refresh_account(refresh))
+		superseded(refresh);
+	else
+		store(refresh, sealed);
+}
+
+static char *
+copy_of(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+/* The row with what the reply said; scopes that it did not tell are unchanged. */
+static void
+make_row(const struct refresh *refresh, struct store_account *row)
+{
+	const struct store_account *from = &refresh_account(refresh)->row;
+	const struct token_reply *reply = &refresh->reply;
+
+	*row = (struct store_account){
+		.platform = xstrdup(from->platform),
+		.username_key = xstrdup(from->username_key),
+		.username = xstrdup(from->username),
+		.user_id = copy_of(from->user_id),
+		.login = copy_of(from->login),
+		.display_name = copy_of(from->display_name),
+		.identity = xstrdup(from->identity),
+		.scopes = xstrdup(reply->scopes_known ? reply->scopes : from->scopes),
+		.scopes_asked = xstrdup(from->scopes_asked),
+		.obtained_at = refresh->asked_at,
+		.expires_at = refresh->expires_at,
+		.refreshable = refresh->tokens.refresh.length > 0,
+		.generation = refresh->fresh_generation,
+		.status = xstrdup(STORE_ACCOUNT_OK),
+	};
+}
+
+static void
+store(struct refresh *refresh, const struct buf *sealed)
+{
+	struct keep_job *job = xcalloc(1, sizeof(*job));
+
+	flow_step(&refresh->flow, "store");
+	job->platform = refresh->platform;
+	job->secret_name = xstrdup(refresh->secret_name);
+	job->before = refresh->generation;
+	make_row(refresh, &job->row);
+	job->expires = refresh->asked_boot + refresh->expires_at - refresh->asked_at;
+	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
+	steps_submit(&refresh->flow, &job->steps, run_keep, on_kept);
+}
+
+static int
+run_keep(struct store_job *store_job, struct db *db)
+{
+	struct keep_job *job = (struct keep_job *)store_job;
+	int result = store_refresh_is_current(
+	    db, job->row.platform, job->row.username_key, job->before, &job->current);
+
+	if (result < 0 || !job->current)
+		return result;
+	result = store_account_put(db, &job->row);
+	if (result == 0 && job->secret_name)
+		result = store_secret_put(
+		    db, job->secret_name, job->row.generation, &job->sealed);
+	if (result == 0)
+		result =
+		    store_refresh_delete(db, job->row.platform, job->row.username_key);
+	return result;
+}
+
+static void
+free_job(struct keep_job *job)
+{
+	store_account_clear(&job->row);
+	free(job->secret_name);
+	buf_clear(&job->sealed);
+	free(job);
+}
+
+static void
+on_kept(struct store_job *store_job, int result)
+{
+	struct keep_job *job = (struct keep_job *)store_job;
+	struct refresh *refresh = (struct refresh *)steps_done(&job->steps);
+
+	if (result == 0 && job->current)
+		publish(job);
+	if (refresh && result < 0) {
+		hold(refresh, ERR_storage_failed, strerror(-result));
+	} else if (refresh && !job->current) {
+		superseded(refresh);
+	} else if (refresh) {
+		refresh->generation = refresh->fresh_generation;
+		refresh->question = refresh->platform->questions;
+		/* refresh_end_well tells those who wait when the life is known. */
+		ask_life(refresh);
+	}
+	free_job(job);
+}
+
+/* ---- Tokens that cannot be stored ---- */
+
+static void
+hold(struct refresh *refresh, enum proto_error error, const char *why)
+{
+	const struct refresh_end end = { .error = error,
+		.sentence = "fresh tokens came and cannot be stored yet" };
+	int64_t wait = REFRESH_HOLD_MAX_MS;
+
+	log_error("oauth",
+	    "fresh tokens of '%s' at %s cannot be stored (%s); they are held in memory "
+	    "and tried again",
+	    log_quote(refresh->username), refresh->platform->name, why);
+	if (refresh->holds < 5)
+		wait = (int64_t)REFRESH_HOLD_MS << refresh->holds;
+	refresh->holds++;
+	/* No deadline: what is held here is nowhere else. */
+	(void)event_del(refresh->flow.deadline);
+	flow_step(&refresh->flow, "hold");
+	refresh_pause_for(refresh, wait, seal);
+	refresh_tell(refresh, &end);
+}
+
+/* ---- Known to others ---- */
+
+static void
+warn_scopes(const struct store_account *before, const struct store_account *row)
+{
+	char *gone = scopes_missing(before->scopes, row->scopes);
+
+	if (*gone)
+		log_warning("oauth", "'%s' at %s has lost scopes: %s",
+		    log_quote(row->username), row->platform, log_quote(gone));
+	free(gone);
+}
+
+static void
+publish(struct keep_job *job)
+{
+	struct broker *broker = job->steps.broker;
+	struct account *account =
+	    accounts_find(broker->accounts, job->platform, job->row.username);
+	uint64_t generation = job->row.generation;
+	int64_t now = time_boot_ms();
+
+	vault_forget(broker->vault, job->secret_name, job->before);
+	if (!account || account->row.generation != job->before)
+		return;
+	if (account->plan.failures > 0)
+		log_info("oauth", "refreshing '%s' at %s works again",
+		    log_quote(account->row.username), job->platform->name);
+	log_info("oauth", "tokens of '%s' at %s refreshed",
+	    log_quote(account->row.username), job->platform->name);
+	warn_scopes(&account->row, &job->row);
+	broker_count(broker, "refresh_done", 1);
+	accounts_put(broker->accounts, job->platform, &job->row);
+	refresh_plan_make(&account->plan, &account->row,
+	    (int64_t)broker->config.oauth.refresh_margin_s * 1000, time_now_ms(), now);
+	account->plan.generation = generation;
+	account->plan.refreshed = now;
+	account->plan.ended = now;
+}
+
+/* The account went or has another login. */
+static void
+superseded(struct refresh *refresh)
+{
+	struct broker *broker = refresh->flow.broker;
+	struct revocation *revocation = NULL;
+
+	/* A deletion that could only revoke the old tokens. */
+	if (!accounts_find(broker->accounts, refresh->platform, refresh->username)) {
+		flow_step(&refresh->flow, "revoke");
+		revocation =
+		    revocation_start(broker, refresh->platform, &refresh->tokens,
+			refresh->client_id, REVOKE_MS, on_revoked, refresh);
+	}
+	if (revocation)
+		flow_wait(&refresh->flow, cancel_revocation, revocation);
+	else
+		refresh_end_well(refresh);
+}
+
+static void
+cancel_revocation(void *arg)
+{
+	revocation_cancel(arg);
+}
+
+static void
+on_revoked(void *arg, enum revocation_result result)
+{
+	struct refresh *refresh = arg;
+
+	(void)result; /* revocation.c has logged what went wrong */
+	flow_resume(&refresh->flow);
+	refresh_end_well(refresh);
+}
+
+/* ---- A life that was not told ---- */
+
+static struct platform_grant
+grant_of(const struct refresh *refresh)
+{
+	return (struct platform_grant){
+		.config =
+		    &refresh->flow.broker->config.platform[refresh->platform->index],
+		.client_id = refresh->client_id,
+		.access = &refresh->tokens.access,
+	};
+}
+
+/* Of the questions to a platform the one that is of use when all but the life is
+ * known. */
+static void
+ask_life(struct refresh *refresh)
+{
+	struct platform_grant grant = grant_of(refresh);
+	struct platform_request request = { .url = "" };
+	const struct platform_question *question = refresh->question;
+
+	identity_set(&refresh->identity.login, "known");
+	identity_add_name(&refresh->identity, "known");
+	while (question->name &&
+	    (refresh->reply.expires_known ||
+		!question->needed(&refresh->identity, false)))
+		question++;
+	refresh->question = question;
+	if (!question->name || !refresh_account(refresh)) {
+		refresh_end_well(refresh);
+		return;
+	}
+	flow_step(&refresh->flow, "life");
+	question->ask(&grant, &request);
+	request.fetch.ca_file = grant.config->ca_file;
+	request.fetch.timeout_ms = REFRESH_LIFE_MS;
+	steps_wait_fetch(&refresh->flow,
+	    fetch_start(
+		refresh->flow.broker->fetcher, &request.fetch, on_life, refresh));
+}
+
+static void
+on_life(void *arg, struct fetch_reply *reply)
+{
+	struct refresh *refresh = arg;
+	struct platform_grant grant = grant_of(refresh);
+	struct identity heard = { .user_id = NULL };
+
+	flow_resume(&refresh->flow);
+	if (reply->result == FETCH_answered && reply->status == 200)
+		(void)refresh->question->hear(&grant, &reply->body, &heard);
+	if (heard.life_known && heard.life_s > 0 && refresh_account(refresh)) {
+		refresh->expires_at = reply->started_at + heard.life_s * 1000;
+		store_life(refresh);
+	} else {
+		log_info("oauth",
+		    "%s does not tell how long the token lives; %" PRId64
+		    " s are assumed",
+		    refresh->platform->title, refresh->platform->assumed_life_s);
+		refresh_end_well(refresh);
+	}
+	identity_clear(&heard);
+}
+
+static void
+store_life(struct refresh *refresh)
+{
+	struct keep_job *job = xcalloc(1, sizeof(*job));
+
+	job->platform = refresh->platform;
+	job->before = refresh->generation;
+	make_row(refresh, &job->row);
+	steps_submit(&refresh->flow, &job->steps, run_keep, on_life_kept);
+}
+
+static void
+on_life_kept(struct store_job *store_job, int result)
+{
+	struct keep_job *job = (struct keep_job *)store_job;
+	struct refresh *refresh = (struct refresh *)steps_done(&job->steps);
+	struct broker *broker = job->steps.broker;
+	struct account *account =
+	    accounts_find(broker->accounts, job->platform, job->row.username);
+
+	if (result == 0 && job->current && account &&
+	    account->row.generation == job->before) {
+		accounts_put(broker->accounts, job->platform, &job->row);
+		refresh_plan_make(&account->plan, &account->row,
+		    (int64_t)broker->config.oauth.refresh_margin_s * 1000,
+		    time_now_ms(), time_boot_ms());
+	}
+	if (refresh)
+		refresh_end_well(refresh);
+	free_job(job);
+}

@@ -1,0 +1,127 @@
+/*
+ * One refresh in progress and the state of refreshing as a whole, shared by the files
+ * that tell its story: refresh.c (who asks, and up to the request), refresh_reply.c
+ * (what the platform answered, and its end), refresh_keep.c (fresh tokens) and
+ * refresh_schedule.c (when).
+ */
+#ifndef BROKER_OAUTH_REFRESH_RUN_H
+#define BROKER_OAUTH_REFRESH_RUN_H
+
+#include <sys/queue.h>
+
+#include "broker/flow.h"
+#include "broker/oauth/refresh.h"
+#include "broker/oauth/steps.h"
+#include "broker/oauth/token_reply.h"
+
+struct event;
+
+/* Longer than all its calls together take. */
+#define REFRESH_DEADLINE_MS 90000
+/* The look-up of a life that a reply did not tell. */
+#define REFRESH_LIFE_MS 5000
+/* Tokens that could not be stored are tried again: after so long, doubling. */
+#define REFRESH_HOLD_MS 1000
+#define REFRESH_HOLD_MAX_MS 30000
+
+struct refresh;
+
+struct refresh_wait {
+	struct refresh *refresh; /* NULL: the outcome is known, and told by the timer */
+	struct event *timer;
+	enum proto_error error;
+	char *sentence;
+	uint32_t retry_after;
+	refresh_done_fn *done;
+	void *arg;
+	LIST_ENTRY(refresh_wait) entry;
+};
+LIST_HEAD(refresh_waits, refresh_wait);
+
+/* Belongs to the account and not to anybody who waits; holds copies only. It is a flow
+ * without a client, so that it is counted and cancelled as all others are. */
+struct refresh {
+	struct flow flow;
+	const struct platform *platform;
+	char *username;
+	char *username_key;
+	char *secret_name;
+	char *client_id;
+	uint64_t generation; /* of the tokens it began with */
+	struct event *timer; /* of the step that waits for a time; NULL: none */
+	void (*next)(struct refresh *refresh); /* what follows that step */
+
+	struct tokens tokens;
+	struct secret client_secret;
+	struct buf tokens_sealed; /* between `load` and `unseal` */
+	struct buf client_sealed;
+	uint64_t client_generation;
+
+	bool in_doubt; /* an earlier use of the token may have been carried out */
+	bool previous; /* the token before is sent, not the one in use */
+	unsigned sends;
+	unsigned refusals; /* for good, of the token in use */
+
+	struct token_reply reply;
+	int64_t asked_at; /* wall clock ms before it was sent */
+	int64_t asked_boot;
+	int64_t expires_at;
+	uint64_t fresh_generation;
+	unsigned holds; /* how often storing failed */
+	const struct platform_question *question;
+	struct identity identity;
+
+	bool ending; /* those who wait are being told */
+	struct refresh_waits waits;
+	LIST_ENTRY(refresh) entry;
+};
+
+struct refresher {
+	LIST_HEAD(refreshes, refresh) running;
+	size_t count;
+	struct refresh_waits told; /* waits whose outcome is known */
+	struct event *timer;       /* of the schedule */
+	bool soon;                 /* it runs in a moment */
+	int64_t clock_gap;         /* wall clock minus boot time at the last look */
+	char *pauses[CONFIG_PLATFORM_MAX]; /* why; NULL: none */
+};
+
+struct refresher *refresher_of(const struct broker *broker);
+
+/* The account as long as it has the tokens that the refresh began with, else NULL. */
+struct account *refresh_account(const struct refresh *refresh);
+
+/* Begins a refresh of an account that has none. */
+struct refresh *refresh_begin(struct broker *broker, const struct account *account);
+
+/* Notes durably what is about to be sent, and sends it. */
+void refresh_note(struct refresh *refresh);
+
+/* Called with what the platform answered (refresh_reply.c). */
+void refresh_on_reply(void *arg, struct fetch_reply *reply);
+
+/* Stores what a reply brought (refresh_keep.c). */
+void refresh_keep(struct refresh *refresh);
+
+/* Waits a time and goes on with `next`. */
+void
+refresh_pause_for(struct refresh *refresh, int64_t ms, void (*next)(struct refresh *));
+
+/* Ends the refresh and tells everybody who waits. A failure is noted in the account's
+ * plan, and tried again after a back-off of at least retry_after_s. */
+__attribute__((format(printf, 4, 5))) void refresh_fail(struct refresh *refresh,
+    enum proto_error error, uint32_t retry_after_s, const char *format, ...);
+void refresh_end_well(struct refresh *refresh);
+
+/* Tells those who wait, and goes on without them. */
+void refresh_tell(struct refresh *refresh, const struct refresh_end *end);
+
+/* Whether the token that was sent last is still good is not known; neither is it to the
+ * database, where the row of it stays. */
+void refresh_doubt(const struct refresh *refresh, struct account *account);
+
+/* When an account that failed is tried again. */
+void refresh_back_off(struct account *account, enum proto_error error,
+    uint32_t retry_after_s, const char *sentence);
+
+#endif

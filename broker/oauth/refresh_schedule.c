@@ -1,0 +1,227 @@
+/*
+ * When accounts are refreshed: one timer looks at all plans and starts what is due.
+ *
+ * It looks at least every LOOK_MS, since libevent's clock stands still during suspend
+ * and the plans' does not, and since a clock that was set is noticed by comparing wall
+ * clock and boot time. Called by oauth.c at start and by everything that changes an
+ * account or credentials.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/oauth/refresh_run.h"
+#include "broker/store/store_refresh.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/time.h"
+
+#define LOOK_MS 10000
+#define LOOK_LEAST_MS 20
+
+static void on_timer(evutil_socket_t, short, void *);
+
+void
+refresh_start(struct broker *broker)
+{
+	struct refresher *refresher = xcalloc(1, sizeof(*refresher));
+
+	LIST_INIT(&refresher->running);
+	LIST_INIT(&refresher->told);
+	refresher->clock_gap = time_now_ms() - time_boot_ms();
+	refresher->timer = evtimer_new(broker->base, on_timer, broker);
+	if (!refresher->timer)
+		abort();
+	broker->accounts->refresher = refresher;
+	refresh_schedule(broker);
+}
+
+void
+refresh_stop(struct broker *broker)
+{
+	struct refresher *refresher = refresher_of(broker);
+	size_t i;
+
+	while (!LIST_EMPTY(&refresher->told))
+		refresh_leave(LIST_FIRST(&refresher->told));
+	event_free(refresher->timer);
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++)
+		free(refresher->pauses[i]);
+	free(refresher);
+	broker->accounts->refresher = NULL;
+}
+
+/* A refresh that was cut off: tried once more, soon when it is the first time, later
+ * when the broker ended during that too. */
+void
+refresh_found(struct accounts *accounts, const struct store_refresh *found)
+{
+	const struct platform *platform = platform_find(found->platform);
+	struct account *account =
+	    platform ? accounts_find(accounts, platform, found->username_key) : NULL;
+	struct refresh_plan *plan;
+
+	if (!account || account->row.generation != found->generation)
+		return;
+	log_warning("oauth",
+	    "the refresh of '%s' at %s was cut off after the token may have been sent; "
+	    "it is tried once more",
+	    log_quote(account->row.username), platform->name);
+	plan = &account->plan;
+	plan->in_doubt = true;
+	plan->sends = found->attempt;
+	plan->previous = found->previous;
+	refresh_plan_make(plan, &account->row, 0, time_now_ms(), time_boot_ms());
+	plan->due = time_boot_ms();
+	if (found->attempt > 1)
+		plan->due += refresh_backoff_ms(found->attempt - 1, UINT32_MAX);
+}
+
+void
+refresh_schedule(struct broker *broker)
+{
+	const struct timeval soon = { .tv_usec = LOOK_LEAST_MS * 1000 };
+	struct refresher *refresher = refresher_of(broker);
+
+	/* Changes that follow closely must not put the look off for ever. */
+	if (!refresher->soon)
+		event_add(refresher->timer, &soon);
+	refresher->soon = true;
+}
+
+void
+refresh_credentials_changed(struct broker *broker, const struct platform *platform)
+{
+	char **pause = &refresher_of(broker)->pauses[platform->index];
+	size_t count;
+	struct account **accounts = accounts_sorted(broker->accounts, platform, &count);
+	size_t i;
+
+	for (i = 0; *pause && i < count; i++) {
+		struct refresh_plan *plan = &accounts[i]->plan;
+
+		free(plan->trouble);
+		plan->trouble = NULL;
+		plan->failures = 0;
+		plan->not_before = 0;
+		/* Made anew, unless a refresh in doubt has its time. */
+		if (!plan->in_doubt)
+			plan->generation = 0;
+	}
+	free(accounts);
+	if (*pause)
+		log_info("oauth", "%s has other credentials: refreshing goes on",
+		    platform->title);
+	free(*pause);
+	*pause = NULL;
+	refresh_schedule(broker);
+}
+
+const char *
+refresh_pause(const struct broker *broker, const struct platform *platform)
+{
+	return refresher_of(broker)->pauses[platform->index];
+}
+
+size_t
+refresh_count(const struct broker *broker)
+{
+	return refresher_of(broker)->count;
+}
+
+const char *
+refresh_trouble(const struct account *account)
+{
+	return account->plan.trouble;
+}
+
+/* ---- Looking ---- */
+
+struct look {
+	struct broker *broker;
+	int64_t margin_ms;
+	int64_t wall;
+	int64_t boot;
+	bool clock_set;
+	int64_t next; /* boot-time ms of the next look */
+};
+
+static bool
+notice_clock(struct look *look)
+{
+	struct refresher *refresher = refresher_of(look->broker);
+	int64_t gap = look->wall - look->boot;
+	int64_t jump = gap - refresher->clock_gap;
+
+	if (jump <= REFRESH_JUMP_MS && jump >= -REFRESH_JUMP_MS)
+		return false;
+	refresher->clock_gap = gap;
+	log_warning("oauth",
+	    "the clock was set by %" PRId64 " s; the times of refreshes are looked at "
+	    "again",
+	    jump / 1000);
+	return true;
+}
+
+static void
+look_at(struct look *look, struct account *account)
+{
+	struct refresh_plan *plan = &account->plan;
+	struct broker *broker = look->broker;
+	bool fresh = plan->generation != account->row.generation;
+
+	if (fresh)
+		refresh_plan_make(
+		    plan, &account->row, look->margin_ms, look->wall, look->boot);
+	/* What the clock's step alone made due is spread, in fresh plans too. */
+	if (fresh && look->clock_set && plan->due)
+		plan->due = INT64_MAX;
+	if (look->clock_set && plan->due)
+		refresh_plan_clock_set(
+		    plan, &account->row, look->margin_ms, look->wall, look->boot);
+	if (!plan->due || refresh_pause(broker, account->platform) ||
+	    !accounts_credential(broker->accounts, account->platform))
+		return;
+	if (plan->refreshed && plan->due < plan->refreshed + REFRESH_FLOOR_MS)
+		plan->due = plan->refreshed + REFRESH_FLOOR_MS;
+	if (plan->due <= look->boot) {
+		/* The end of a refresh looks again. */
+		if (refresher_of(broker)->count < REFRESH_RUNNING_MAX)
+			(void)refresh_begin(broker, account);
+	} else if (plan->due < look->next) {
+		look->next = plan->due;
+	}
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct broker *broker = arg;
+	struct look look = { .broker = broker,
+		.margin_ms = (int64_t)broker->config.oauth.refresh_margin_s * 1000,
+		.wall = time_now_ms(),
+		.boot = time_boot_ms() };
+	struct account **accounts;
+	struct timeval wait;
+	int64_t ms;
+	size_t count;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	look.next = look.boot + LOOK_MS;
+	refresher_of(broker)->soon = false;
+	look.clock_set = notice_clock(&look);
+	accounts = accounts_sorted(broker->accounts, NULL, &count);
+	for (i = 0; i < count; i++)
+		look_at(&look, accounts[i]);
+	free(accounts);
+	ms = look.next - look.boot;
+	if (ms < LOOK_LEAST_MS)
+		ms = LOOK_LEAST_MS;
+	wait = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	if (!refresher_of(broker)->soon)
+		event_add(refresher_of(broker)->timer, &wait);
+}

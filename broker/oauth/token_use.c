@@ -1,0 +1,279 @@
+/*
+ * Access tokens for calls:
+ *
+ *   refresh  when the token does not live long enough or was refused
+ *   load     the sealed tokens
+ *   unseal
+ *   give
+ *
+ * Called by everything that calls a platform in an account's name.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/flow.h"
+#include "broker/oauth/refresh.h"
+#include "broker/oauth/steps.h"
+#include "broker/oauth/token_use.h"
+#include "broker/oauth/tokens.h"
+#include "broker/store/store_secret.h"
+#include "broker/vault/vault.h"
+#include "common/alloc.h"
+#include "common/time.h"
+
+/* Longer than a refresh takes. */
+#define USE_DEADLINE_MS 120000
+
+struct token_use {
+	struct flow flow; /* without a client */
+	const struct platform *platform;
+	char *username;
+	uint64_t refused; /* generation, 0: none */
+	token_use_fn *done;
+	void *arg;
+	bool told;
+	uint64_t generation; /* of the token that is loaded */
+	int64_t expires_at;
+};
+
+struct load_job {
+	struct steps_job steps;
+	char *secret_name;
+	bool found;
+	uint64_t generation;
+	struct buf sealed;
+};
+
+static struct token_use *
+use_new(struct broker *, const struct account *, token_use_fn *, void *);
+static void refresh(struct token_use *, const struct account *, enum refresh_cause);
+static void cancel_wait(void *);
+static void on_refreshed(void *, const struct refresh_end *);
+static void load(struct token_use *);
+static int run_load(struct store_job *, struct db *);
+static void on_loaded(struct store_job *, int);
+static void on_unsealed(void *, int, struct secret *);
+static void give(struct token_use *, const struct token_grant *);
+static void fail(struct token_use *, enum proto_error, const char *);
+static void release(struct flow *);
+
+static int64_t
+left_ms(const struct account *account)
+{
+	int64_t left = account->row.expires_at - time_now_ms();
+
+	/* The clock may have been set since: what comes first counts. */
+	if (account->plan.generation == account->row.generation &&
+	    account->plan.expires - time_boot_ms() < left)
+		left = account->plan.expires - time_boot_ms();
+	return left;
+}
+
+static bool
+is_lost(const struct account *account)
+{
+	return strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0;
+}
+
+struct token_use *
+token_use(struct broker *broker, const struct account *account, int64_t min_ttl_ms,
+    token_use_fn *done, void *arg)
+{
+	struct token_use *use = use_new(broker, account, done, arg);
+	int64_t margin = (int64_t)broker->config.oauth.refresh_margin_s * 1000;
+
+	if (min_ttl_ms > margin)
+		min_ttl_ms = margin;
+	if (left_ms(account) > min_ttl_ms)
+		load(use);
+	else
+		refresh(use, account, REFRESH_needed);
+	return use;
+}
+
+struct token_use *
+token_rejected(struct broker *broker, const struct account *account,
+    uint64_t generation, token_use_fn *done, void *arg)
+{
+	struct token_use *use = use_new(broker, account, done, arg);
+	struct account *known =
+	    accounts_find(broker->accounts, account->platform, account->row.username);
+
+	if (account->row.generation != generation) {
+		load(use);
+		return use;
+	}
+	use->refused = generation;
+	refresh(use, account, REFRESH_rejected);
+	known->plan.rejected = generation;
+	return use;
+}
+
+static struct token_use *
+use_new(
+    struct broker *broker, const struct account *account, token_use_fn *done, void *arg)
+{
+	struct token_use *use = xcalloc(1, sizeof(*use));
+
+	flow_init(&use->flow, broker, NULL, 0, "token_use", USE_DEADLINE_MS, release);
+	use->platform = account->platform;
+	use->username = xstrdup(account->row.username);
+	use->done = done;
+	use->arg = arg;
+	return use;
+}
+
+static void
+refresh(struct token_use *use, const struct account *account, enum refresh_cause cause)
+{
+	flow_step(&use->flow, "refresh");
+	flow_wait(&use->flow, cancel_wait,
+	    refresh_join(use->flow.broker, account, cause, on_refreshed, use));
+}
+
+static void
+cancel_wait(void *arg)
+{
+	refresh_leave(arg);
+}
+
+static struct account *
+account_of(const struct token_use *use)
+{
+	return accounts_find(use->flow.broker->accounts, use->platform, use->username);
+}
+
+static void
+on_refreshed(void *arg, const struct refresh_end *end)
+{
+	struct token_use *use = arg;
+	const struct account *account = account_of(use);
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	flow_resume(&use->flow);
+	if (!account) {
+		steps_no_token(use->platform, use->username, sentence);
+		fail(use, ERR_no_token, sentence);
+	} else if (is_lost(account)) {
+		fail(use, ERR_login_needed, account->row.reason);
+	} else if (use->refused && account->row.generation == use->refused) {
+		fail(use, end->error ? end->error : ERR_refresh_failed, end->sentence);
+	} else if (end->error == ERR_none || left_ms(account) > 0) {
+		load(use);
+	} else {
+		fail(use, end->error, end->sentence);
+	}
+}
+
+static void
+load(struct token_use *use)
+{
+	struct load_job *job = xcalloc(1, sizeof(*job));
+
+	flow_step(&use->flow, "load");
+	job->secret_name = accounts_token_name(use->platform, use->username);
+	steps_submit(&use->flow, &job->steps, run_load, on_loaded);
+}
+
+static int
+run_load(struct store_job *store_job, struct db *db)
+{
+	struct load_job *job = (struct load_job *)store_job;
+
+	return store_secret_get(
+	    db, job->secret_name, &job->found, &job->generation, &job->sealed);
+}
+
+static void
+unseal(struct token_use *use, const struct load_job *job)
+{
+	const struct account *account = account_of(use);
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	if (!job->found || !account) {
+		steps_no_token(use->platform, use->username, sentence);
+		fail(use, ERR_no_token, sentence);
+		return;
+	}
+	flow_step(&use->flow, "unseal");
+	use->generation = job->generation;
+	use->expires_at = account->row.expires_at;
+	steps_wait_vault(&use->flow,
+	    vault_unseal(use->flow.broker->vault, job->secret_name, job->generation,
+		buf_bytes(&job->sealed), buf_length(&job->sealed), on_unsealed, use));
+}
+
+static void
+on_loaded(struct store_job *store_job, int result)
+{
+	struct load_job *job = (struct load_job *)store_job;
+	struct token_use *use = (struct token_use *)steps_done(&job->steps);
+
+	if (use && result < 0)
+		fail(use, ERR_storage_failed, NULL);
+	else if (use)
+		unseal(use, job);
+	free(job->secret_name);
+	buf_clear(&job->sealed);
+	free(job);
+}
+
+static void
+on_unsealed(void *arg, int result, struct secret *plain)
+{
+	struct token_use *use = arg;
+	struct tokens tokens = { .access = SECRET_NONE };
+	struct token_grant grant = { .error = ERR_none,
+		.access = &tokens.access,
+		.generation = use->generation,
+		.expires_at = use->expires_at };
+
+	flow_resume(&use->flow);
+	if (result == 0)
+		result = tokens_unpack(plain, &tokens);
+	if (result == 0)
+		give(use, &grant);
+	else
+		fail(use, ERR_keystore_unavailable, NULL);
+	tokens_clear(&tokens);
+}
+
+static void
+give(struct token_use *use, const struct token_grant *grant)
+{
+	use->told = true;
+	use->done(use->arg, grant);
+	flow_answer(&use->flow, NULL);
+}
+
+static void
+fail(struct token_use *use, enum proto_error error, const char *sentence)
+{
+	const struct token_grant grant = { .error = error,
+		.sentence = sentence ? sentence : proto_error_info(error)->doc };
+
+	give(use, &grant);
+}
+
+void
+token_use_cancel(struct token_use *use)
+{
+	use->told = true;
+	flow_answer(&use->flow, NULL);
+}
+
+/* Also where the broker ends or the deadline passes. */
+static void
+release(struct flow *flow)
+{
+	struct token_use *use = (struct token_use *)flow;
+	const struct token_grant grant = { .error = ERR_timed_out,
+		.sentence = proto_error_info(ERR_timed_out)->doc };
+
+	if (!use->told)
+		use->done(use->arg, &grant);
+	free(use->username);
+	free(use);
+}

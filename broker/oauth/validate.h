@@ -1,0 +1,38 @@
+/*
+ * When stored tokens are checked with their platforms: what a platform demands (at
+ * start and every hour), and now and then to follow renames. One at a time.
+ */
+#ifndef BROKER_OAUTH_VALIDATE_H
+#define BROKER_OAUTH_VALIDATE_H
+
+#include "broker/broker.h"
+#include "broker/oauth/account_check.h"
+
+struct validation;
+
+/* Begins; accounts are loaded. */
+void validate_start(struct broker *broker);
+
+/* After the flows have ended. */
+void validate_stop(struct broker *broker);
+
+/* Checks an account as soon as it is its turn: its expiry is not known, or it has come
+ * into doubt. */
+void validate_soon(struct broker *broker, const struct account *account);
+
+/* For account_check.c: keeps what came of a check. */
+void validate_note(struct broker *broker, const struct account_check_end *end);
+
+/* For account_check.c: the platform refused the token of this generation. */
+void validate_rejected(
+    struct broker *broker, const struct account *account, uint64_t generation);
+
+/* What reports say. Times are wall clock ms, 0: never. */
+struct validate_stats {
+	uint64_t verdicts[CHECK_VERDICT_MAX];
+	int64_t last_at;
+	size_t waiting; /* accounts whose time has come */
+};
+void validate_stats(const struct broker *broker, struct validate_stats *ret_stats);
+
+#endif

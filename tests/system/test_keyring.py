@@ -1,0 +1,270 @@
+"""Secrets in a real gnome-keyring: the states of reliability.md E6, each within bounded
+time, without losing a token, and with deliveries going on."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.fake.client import approve
+from tests.fake.sender import build, send
+from tests.lib.keyring import Keyring, have, wait_for
+from tests.lib.platforms import USER, follow, login, put_credentials
+
+pytestmark = pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
+
+STATE_S = 3.0       # promised
+SLACK_S = 0.7       # of this machine
+
+
+@pytest.fixture
+def keyring(folder):
+    made = []
+
+    def make(activation=True):
+        made.append(Keyring(folder, activation))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def keystore(daemon):
+    return daemon.get("/status").json()["components"]["keystore"]
+
+
+def inspect(daemon):
+    done = daemon.cli("--json", "inspect")
+    return json.loads(done.stdout)["sections"]["keystore"]
+
+
+def is_state(daemon, code):
+    component = keystore(daemon)
+    if code == "healthy":
+        return component["status"] == "healthy"
+    return component["status"] == "unhealthy" and component["detail"].startswith(code + ":")
+
+
+def expect_state(daemon, code):
+    took = wait_for(lambda: is_state(daemon, code), STATE_S + SLACK_S)
+    shown = inspect(daemon)
+    assert shown["state"] == code, shown
+    return took
+
+
+def stored_accounts(daemon):
+    done = daemon.cli("--json", "accounts")
+    return [(one["username"], one["status"])
+            for one in json.loads(done.stdout)["accounts"]]
+
+
+def deliver(daemon, fakes, count=2):
+    """Deliveries are accepted whatever the keystore does."""
+    for _ in range(count):
+        reply = send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick",
+                     build("channel.followed", fakes.signer))
+        assert reply.status == 200
+
+
+@pytest.fixture
+def ready(streamhold, fakes, folder, keyring):
+    """A daemon with one login in an open keyring."""
+    ring = keyring().start()
+    daemon = streamhold(fakes.config(folder, keystore={"backend": "auto"}),
+                        environment=ring.environment)
+    fakes.register(daemon)
+    put_credentials(daemon, "kick")
+    answer = login(daemon, "kick")
+    assert answer.status == 200, answer.text
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    return daemon, ring
+
+
+def login_again(daemon):
+    answer = login(daemon, "kick")
+    assert answer.status == 200, answer.text
+
+
+def test_auto_takes_an_open_keyring_and_keeps_one_item_for_each_secret(ready):
+    daemon, ring = ready
+    assert inspect(daemon)["backend"] == "secret-service"
+    names = [name for name, _ in ring.items()]
+    assert "client/kick" in names and f"token/kick/{USER}" in names
+    login_again(daemon)
+    wait_for(lambda: len(ring.items(f"token/kick/{USER}")) == 1, 5)
+    assert not (daemon.folder / "state" / "vault.key").exists()
+
+
+def test_the_database_holds_no_secret_but_a_reference(ready):
+    daemon, _ = ready
+    daemon.stop()
+    rows = daemon.sql("SELECT name, hex(sealed) FROM secrets")
+    assert rows and all(sealed == "02" for _, sealed in rows)
+
+
+def test_a_locked_keyring_is_told_and_used_again_after_unlocking(ready, fakes):
+    daemon, ring = ready
+    ring.lock()
+    expect_state(daemon, "keystore_locked")
+    answer = daemon.get(f"/oauth/start/kick/{USER}")
+    assert answer.status == 503
+    assert answer.headers["Streamhold-Error"] == "keystore_locked"
+    deliver(daemon, fakes)
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    ring.unlock()
+    expect_state(daemon, "healthy")
+    login_again(daemon)
+
+
+def test_a_stopped_keyring_is_told_and_costs_no_token(ready, fakes):
+    daemon, ring = ready
+    ring.kill(signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        answer = daemon.get(f"/oauth/start/kick/{USER}")
+        assert answer.status == 503 and time.monotonic() - start < STATE_S + 2 * SLACK_S
+        expect_state(daemon, "keystore_unavailable")
+        start = time.monotonic()
+        assert daemon.get(f"/oauth/start/kick/{USER}").status == 503
+        assert time.monotonic() - start < SLACK_S      # refused at once
+        deliver(daemon, fakes)
+    finally:
+        os.kill(ring.daemon.pid, signal.SIGCONT)
+    wait_for(lambda: is_state(daemon, "healthy"), 10)
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    login_again(daemon)
+
+
+def test_a_killed_keyring_comes_back_locked_and_is_no_absence(ready, fakes):
+    daemon, ring = ready
+    ring.kill()
+    expect_state(daemon, "keystore_locked")
+    deliver(daemon, fakes)
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    ring.unlock()
+    expect_state(daemon, "healthy")
+    login_again(daemon)
+
+
+def test_a_bus_that_ends_and_comes_back(ready, fakes):
+    daemon, ring = ready
+    ring.stop()
+    expect_state(daemon, "keystore_unavailable")
+    deliver(daemon, fakes)
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    (ring.runtime / "bus").unlink(missing_ok=True)
+    ring.start()
+    wait_for(lambda: is_state(daemon, "healthy"), 10)
+    login_again(daemon)
+
+
+def test_an_item_that_a_person_removed_is_said(ready):
+    daemon, ring = ready
+    ring.clear("client/kick")
+    started = daemon.get(f"/oauth/start/kick/{USER}")
+    assert started.status == 200        # needs a verifier only
+    answer = follow(daemon, approve(started.json()["auth_url"]))
+    assert answer.status == 503 and "removed from the keyring" in answer.text
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    put_credentials(daemon, "kick")
+    login_again(daemon)
+
+
+def test_another_default_collection_is_used_and_old_items_are_found(ready):
+    daemon, ring = ready
+    session = "/org/freedesktop/secrets/collection/session"
+    before = ring.collection()
+    ring.service("SetAlias", "default", session)
+    if ring.collection() != session:
+        pytest.skip("this keyring keeps its default")
+    expect_state(daemon, "keystore_unavailable")
+    assert "forgotten" in keystore(daemon)["detail"]
+    ring.service("SetAlias", "default", before)
+    expect_state(daemon, "healthy")
+    login_again(daemon)
+
+
+@pytest.mark.parametrize("case", ["no bus", "no service", "never unlocked"])
+def test_start_without_a_usable_keyring(streamhold, fakes, folder, keyring, case):
+    """A configured keyring that is not there: the daemon starts, says so, and takes
+    deliveries; nothing is kept elsewhere."""
+    ring = keyring(activation=case == "never unlocked")
+    if case != "no bus":
+        ring.start_bus()
+    start = time.monotonic()
+    daemon = streamhold(fakes.config(folder, keystore={"backend": "secret-service"}),
+                        environment=ring.environment)
+    assert time.monotonic() - start < 10
+    fakes.register(daemon)
+    expect_state(daemon, "keystore_unavailable")
+    assert daemon.get("/readyz").status == 503
+    answer = daemon.post("/oauth/credentials/kick",
+                         {"client_id": "a", "client_secret": "b"})
+    assert answer.status == 503
+    assert answer.headers["Streamhold-Error"] == "keystore_unavailable"
+    deliver(daemon, fakes)
+    assert not (folder / "state" / "vault.key").exists()
+    ring.stop()
+    (ring.runtime / "bus").unlink(missing_ok=True)
+    ring.activation = True
+    ring.start()        # the person logs in
+    wait_for(lambda: is_state(daemon, "healthy"), 10)
+    put_credentials(daemon, "kick")
+    login_again(daemon)
+
+
+def test_auto_is_the_file_without_a_keyring_and_stays_so(streamhold, folder, keyring):
+    ring = keyring()
+    daemon = streamhold({"keystore": {"backend": "auto"}}, environment=ring.environment)
+    assert inspect(daemon)["backend"] == "file"
+    daemon.stop()
+    ring.start()
+    daemon.start()
+    assert inspect(daemon)["backend"] == "file"
+
+
+def test_auto_never_leaves_a_keyring_that_is_away(ready, fakes):
+    daemon, ring = ready
+    daemon.stop()
+    ring.lock()
+    daemon.start()
+    assert inspect(daemon)["backend"] == "secret-service"
+    expect_state(daemon, "keystore_locked")
+    assert not (daemon.folder / "state" / "vault.key").exists()
+    ring.unlock()
+    expect_state(daemon, "healthy")
+    fakes.register(daemon)      # its port is another
+    login_again(daemon)
+
+
+def test_another_backend_in_the_configuration_is_refused(ready):
+    daemon, _ = ready
+    daemon.stop()
+    daemon.config["keystore"]["backend"] = "file"
+    daemon.spawn()
+    assert daemon.wait_exit() == 2
+    assert "secret-service" in daemon.text_log()
+
+
+def test_a_stuck_helper_is_killed_and_started_again(ready):
+    daemon, _ = ready
+
+    def helpers():
+        done = subprocess.run(["pgrep", "-P", str(daemon.broker_pid()), "-f",
+                               "streamhold-vault"], capture_output=True, text=True)
+        return [int(pid) for pid in done.stdout.split()]
+
+    def replaced(pid):
+        wait_for(lambda: helpers() and pid not in helpers(), 10)
+        wait_for(lambda: is_state(daemon, "healthy"), 10)
+        login_again(daemon)
+
+    (pid,) = helpers()
+    os.kill(pid, signal.SIGSTOP)
+    replaced(pid)
+    (pid,) = helpers()
+    os.kill(pid, signal.SIGKILL)
+    replaced(pid)
