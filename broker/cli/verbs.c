@@ -35,7 +35,7 @@ const struct verb verbs[] = {
 	{ "keystore status", "", 0, 0, "", "where secrets are kept",
 	    verb_keystore_status },
 	{ "keystore migrate", "", 0, 0, "to",
-	    "move all secrets to the keyring or to the file keystore",
+	    "move all secrets to another keystore",
 	    verb_keystore_migrate },
 	{ "keystore rotate", "", 0, 0, "", "seal all secrets under a new key file",
 	    verb_keystore_rotate },
