@@ -57,6 +57,15 @@ struct counter {
 	LIST_ENTRY(counter) entry;
 };
 
+/* Who has figures for Prometheus (metrics.h). */
+struct metrics;
+struct metric_source {
+	void (*write)(struct metrics *metrics, void *arg);
+	void *arg;
+};
+
+#define METRIC_SOURCES_MAX 32
+
 struct broker {
 	struct event_base *base;
 	struct config config;
@@ -77,6 +86,8 @@ struct broker {
 	uint64_t flow_number;
 	LIST_HEAD(broker_counters, counter) counters;
 	const char *storage_trouble; /* NULL, or why nothing can be stored */
+	struct metric_source metric_sources[METRIC_SOURCES_MAX];
+	size_t metric_source_count;
 };
 
 /* Adds to a counter, made when it is new. At most BROKER_COUNTERS_MAX names. */

@@ -9,6 +9,7 @@
 #include "broker/front_messages.h"
 #include "broker/health.h"
 #include "broker/keystore.h"
+#include "broker/metrics.h"
 #include "broker/oauth/oauth.h"
 #include "broker/report.h"
 #include "common/log.h"
@@ -51,6 +52,7 @@ static const struct {
 
 	{ MSG_health_get, BOTH_ENDS, on_health_get },
 	{ MSG_report_get, CLIENT_admin, on_report_get },
+	{ MSG_metrics_get, BOTH_ENDS, on_metrics_get },
 };
 
 bool

@@ -15,6 +15,7 @@
 
 #include "broker/admin.h"
 #include "broker/events/ingest.h"
+#include "broker/figures.h"
 #include "broker/flow.h"
 #include "broker/fronts.h"
 #include "broker/oauth/oauth.h"
@@ -243,6 +244,7 @@ start_services(struct broker *broker)
 	if (oauth_start(broker) < 0)
 		fatal(EXIT_INIT, "oauth",
 		    "the accounts cannot be read from the database");
+	figures_start(broker);
 }
 
 /* In system mode the group of the machine's service, where there is one. */

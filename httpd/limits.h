@@ -71,6 +71,9 @@
 #define HEALTH_MS 1000
 #define ANSWER_MS 5000
 
+/* Bytes of the figures for Prometheus. */
+#define METRICS_BYTES_MAX (1024 * 1024)
+
 /* Bytes of an event page's answer while it is put together. */
 #define PAGE_BYTES_MAX (8 * 1024 * 1024)
 

@@ -32,6 +32,9 @@ void page_healthz(struct request *request);
 void page_readyz(struct request *request);
 void page_status(struct request *request);
 
+/* page_metrics.c: figures for Prometheus. */
+void page_metrics(struct request *request);
+
 /* page_home.c: the status page and the description of the API. */
 void page_home(struct request *request);
 void page_openapi(struct request *request);

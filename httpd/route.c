@@ -20,6 +20,7 @@ static const struct route routes[] = {
 	{ HTTP_GET, "/healthz", HTTPD_API, 0, page_healthz },
 	{ HTTP_GET, "/readyz", HTTPD_API, 0, page_readyz },
 	{ HTTP_GET, "/status", HTTPD_API, 0, page_status },
+	{ HTTP_GET, "/metrics", HTTPD_API, 0, page_metrics },
 	{ HTTP_GET, "/openapi.json", HTTPD_API, 0, page_openapi },
 	{ HTTP_GET, "/events", HTTPD_API, 0, page_events },
 	{ HTTP_GET, "/events/:id", HTTPD_API, 0, page_event },

@@ -1,0 +1,14 @@
+/*
+ * The broker's own figures, and the list of all that are there from the start. Each
+ * part's figures are written by a file of its own folder; what comes later registers
+ * itself by metrics_add.
+ */
+#ifndef BROKER_FIGURES_H
+#define BROKER_FIGURES_H
+
+#include "broker/metrics.h"
+
+/* Registers every part's source. Call it once, when all parts are there. */
+void figures_start(struct broker *broker);
+
+#endif
