@@ -16,7 +16,7 @@
 
 #include "broker/events/ingest.h"
 #include "broker/events/kick_event.h"
-#include "broker/events/kick_verify.h"
+#include "broker/events/kick_keys.h"
 #include "broker/events/ours.h"
 #include "broker/health.h"
 #include "broker/store/store_event.h"
@@ -25,14 +25,13 @@
 #include "common/text.h"
 #include "common/time.h"
 
-#define KEY_FILE_MAX (64 * 1024)
-
 struct ingest_job {
 	struct store_job job;
 	struct ingest *ingest;
 	struct client *client; /* NULL once it is gone */
 	struct proto_msg msg;
 	struct kick_event view;
+	enum kick_key_use signer;
 	struct store_delivery row; /* borrows from msg and view */
 	uint64_t seq;
 	bool duplicate;
@@ -41,7 +40,8 @@ struct ingest_job {
 
 struct ingest {
 	struct broker *broker;
-	struct kick_key *key;
+	struct kick_ring *ring;
+	struct kick_checker *checker;
 	struct ingest_stats stats;
 	LIST_HEAD(ingest_jobs, ingest_job) pending;
 };
@@ -78,7 +78,7 @@ refuse(struct client *client, const struct proto_msg *msg, uint64_t *counter,
 
 static bool
 check(struct ingest *ingest, struct client *client, const struct proto_msg *msg,
-    int64_t now, int64_t *ret_sent)
+    int64_t now, int64_t *ret_sent, enum kick_key_use *ret_signer)
 {
 	const struct proto_delivery *delivery = &msg->delivery;
 
@@ -87,9 +87,10 @@ check(struct ingest *ingest, struct client *client, const struct proto_msg *msg,
 		    "its timestamp is ill-formed or outside the tolerance");
 		return false;
 	}
-	if (kick_verify(ingest->key, delivery->message_id, delivery->timestamp,
-		delivery->body.data, delivery->body.length,
-		delivery->signature) == KICK_GOOD)
+	kick_checker_use(ingest->checker, kick_ring_keys(ingest->ring));
+	if (kick_checker_verify(ingest->checker, now, delivery->message_id,
+		delivery->timestamp, delivery->body.data, delivery->body.length,
+		delivery->signature, ret_signer) == KICK_GOOD)
 		return true;
 	refuse(client, msg, &ingest->stats.refused_signature, "the signature is wrong");
 	return false;
@@ -200,6 +201,7 @@ on_delivery(struct client *client, struct proto_msg *msg)
 {
 	struct ingest *ingest = client->broker->ingest;
 	int64_t now = time_now_ms();
+	enum kick_key_use signer = KICK_KEY_platform;
 	struct ingest_job *job;
 	uint64_t version = 0;
 	int64_t sent = 0;
@@ -208,12 +210,13 @@ on_delivery(struct client *client, struct proto_msg *msg)
 		client_fail(client, msg->rid, ERR_busy, NULL);
 		return;
 	}
-	if (!check(ingest, client, msg, now, &sent))
+	if (!check(ingest, client, msg, now, &sent, &signer))
 		return;
 	job = xcalloc(1, sizeof(*job));
 	job->job = (struct store_job){ .run = run_put, .done = done_put };
 	job->ingest = ingest;
 	job->client = client;
+	job->signer = signer;
 	job->msg = proto_move(msg);
 	(void)text_to_u64(job->msg.delivery.version, strlen(job->msg.delivery.version),
 	    UINT32_MAX, &version);
@@ -238,9 +241,9 @@ ingest_client_gone(struct ingest *ingest, const struct client *client)
 /* Birth and death. */
 
 static int
-read_key_file(const char *path, struct kick_key **ret_key, char *error)
+read_key_file(struct kick_ring *ring, const char *path, char *error)
 {
-	char *pem = xmalloc(KEY_FILE_MAX + 1);
+	char *pem = xmalloc(KICK_KEY_PEM_MAX + 1);
 	FILE *file = fopen(path, "re");
 	size_t length;
 	int result;
@@ -251,9 +254,9 @@ read_key_file(const char *path, struct kick_key **ret_key, char *error)
 		    log_quote(path), strerror(errno));
 		goto out;
 	}
-	length = fread(pem, 1, KEY_FILE_MAX, file);
+	length = fread(pem, 1, KICK_KEY_PEM_MAX + 1, file);
 	(void)fclose(file);
-	result = kick_key_read(pem, length, ret_key);
+	result = kick_ring_put(ring, pem, length, KICK_KEY_platform, 0);
 	if (result < 0)
 		(void)snprintf(error, INGEST_ERROR_SIZE,
 		    "public key '%s': not a PEM file with an RSA public key of %d to "
@@ -269,19 +272,23 @@ ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error)
 {
 	const char *path =
 	    broker->config.platform[CONFIG_PLATFORM_KICK].public_key_file;
-	struct kick_key *key = NULL;
+	struct kick_ring *ring = kick_ring_new();
 	struct ingest *ingest;
 	int result;
 
 	if (path)
-		result = read_key_file(path, &key, error);
+		result = read_key_file(ring, path, error);
 	else
-		result = kick_key_read(kick_public_key, strlen(kick_public_key), &key);
-	if (result < 0)
+		result = kick_ring_put(ring, kick_public_key, strlen(kick_public_key),
+		    KICK_KEY_platform, 0);
+	if (result < 0) {
+		kick_ring_free(ring);
 		return result;
+	}
 	ingest = xcalloc(1, sizeof(*ingest));
 	ingest->broker = broker;
-	ingest->key = key;
+	ingest->ring = ring;
+	ingest->checker = kick_checker_new();
 	LIST_INIT(&ingest->pending);
 	*ret_ingest = ingest;
 	return 0;
@@ -292,7 +299,8 @@ ingest_free(struct ingest *ingest)
 {
 	if (!ingest)
 		return;
-	kick_key_free(ingest->key);
+	kick_checker_free(ingest->checker);
+	kick_ring_free(ingest->ring);
 	free(ingest);
 }
 
@@ -305,5 +313,17 @@ ingest_stats(const struct ingest *ingest)
 const char *
 ingest_key_id(const struct ingest *ingest)
 {
-	return kick_key_id(ingest->key);
+	const struct kick_keys *keys = kick_ring_keys(ingest->ring);
+	size_t i;
+
+	for (i = 0; i < keys->count; i++)
+		if (keys->entries[i].use == KICK_KEY_platform)
+			return keys->entries[i].id;
+	return "";
+}
+
+struct kick_ring *
+ingest_ring(const struct ingest *ingest)
+{
+	return ingest->ring;
 }

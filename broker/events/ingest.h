@@ -41,7 +41,11 @@ struct ingest_stats {
 };
 const struct ingest_stats *ingest_stats(const struct ingest *ingest);
 
-/* Hex SHA-256 of the key in use. */
+/* The keys by which deliveries are checked; a change counts from the next one on. */
+struct kick_ring;
+struct kick_ring *ingest_ring(const struct ingest *ingest);
+
+/* Hex SHA-256 of the newest key of the platform. */
 const char *ingest_key_id(const struct ingest *ingest);
 
 #endif
