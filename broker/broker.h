@@ -23,6 +23,7 @@ struct fetcher;
 struct accounts;
 struct ingest;
 struct flow;
+struct hub_listener;
 
 enum client_role {
 	CLIENT_api = 1,
@@ -84,6 +85,7 @@ struct broker {
 	struct front_state api;
 	struct front_state webhook;
 	uint64_t flow_number;
+	LIST_HEAD(hub_listeners, hub_listener) hub_listeners; /* events/hub.h */
 	LIST_HEAD(broker_counters, counter) counters;
 	const char *storage_trouble; /* NULL, or why nothing can be stored */
 	struct metric_source metric_sources[METRIC_SOURCES_MAX];

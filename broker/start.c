@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "broker/admin.h"
+#include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/figures.h"
 #include "broker/flow.h"
@@ -239,6 +240,7 @@ start_services(struct broker *broker)
 	broker->fetcher = fetcher_new(broker->base);
 	if (!broker->fetcher)
 		fatal(EXIT_INIT, "fetch", "outbound calls cannot be set up");
+	hub_start(broker);
 	if (ingest_new(broker, &broker->ingest, error) < 0)
 		fatal(EXIT_CONFIG, "ingest", "%s", error);
 	if (oauth_start(broker) < 0)

@@ -1,19 +1,16 @@
 /*
  * events_list, from request to answer:
  *
- *   wait    until fewer than EVENTS_READS_MAX others are being read
- *   read    a slice of rows on the database's thread; again while nothing has matched
+ *   read    a page of rows (read.h)
  *   answer  an `event` row each, its further bytes as `event_part`, then `list_end`
  *
- * event_get does the same for one event. Readers wait for each other so that any number
- * of them holds no more memory, and delays what is to be stored no longer, than a few.
+ * event_get does the same for one event.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "broker/events/events.h"
+#include "broker/events/read.h"
 #include "broker/flow.h"
 #include "broker/store/store_event.h"
 #include "common/alloc.h"
@@ -21,90 +18,16 @@
 #define DEADLINE_MS 4500
 #define PART_MAX 32768 /* messages.def, event.payload */
 
-struct events_flow;
-
-/* The job outlives a flow that is cancelled, so it holds its own copies. */
-struct events_job {
-	struct store_job job;
-	struct events_flow *flow; /* gone once cancelled */
-	struct store *store;
-	struct proto_msg msg; /* the request */
-	struct store_event_query query;
-	struct store_event *events;
-	int count;
-	uint64_t seen;
-	bool end;
-	bool reading; /* given to the database; else in `waiting` */
-	TAILQ_ENTRY(events_job) entry;
-};
-
 struct events_flow {
 	struct flow flow;
+	uint64_t after;      /* of the page that was asked for */
+	const char *trouble; /* what is said when the database fails */
 };
-
-static TAILQ_HEAD(waiting_jobs, events_job) waiting = TAILQ_HEAD_INITIALIZER(waiting);
-static unsigned reading;
-
-static void read_slice(struct events_flow *flow, struct events_job *job);
-
-static void
-job_free(struct events_job *job)
-{
-	int i;
-
-	for (i = 0; i < job->count; i++)
-		store_event_clear(&job->events[i]);
-	free(job->events);
-	proto_clear(&job->msg);
-	free(job);
-}
-
-/* The turn of those that wait, oldest first. */
-
-static void
-read_next(struct store *store)
-{
-	struct events_job *job;
-
-	while (reading < EVENTS_READS_MAX && (job = TAILQ_FIRST(&waiting))) {
-		TAILQ_REMOVE(&waiting, job, entry);
-		job->reading = true;
-		reading++;
-		flow_step(&job->flow->flow, "read");
-		store_submit(store, &job->job);
-	}
-}
-
-/* The database is done with a job. */
-static void
-read_over(struct events_job *job)
-{
-	job->reading = false;
-	reading--;
-}
-
-static void
-discard(struct store_job *base, int result)
-{
-	struct events_job *job = (struct events_job *)base;
-
-	read_over(job);
-	if (result != -ECANCELED) /* the store still takes jobs */
-		read_next(job->store);
-	job_free(job);
-}
 
 static void
 cancel(void *arg)
 {
-	struct events_job *job = arg;
-
-	if (job->reading) {
-		store_abandon(&job->job, discard);
-		return;
-	}
-	TAILQ_REMOVE(&waiting, job, entry);
-	job_free(job);
+	events_read_cancel(arg);
 }
 
 static void
@@ -155,167 +78,105 @@ send_event(struct flow *flow, const struct store_event *event)
 	}
 }
 
-/* Whether the peer has so much to read that a page has to be asked for again. */
-static bool
-fail_busy(struct events_flow *flow, struct events_job *job)
-{
-	if (chan_backlog(flow->flow.client->chan) <= EVENTS_BACKLOG_MAX)
-		return false;
-	job_free(job);
-	flow_fail(&flow->flow, ERR_busy, NULL);
-	return true;
-}
-
 static void
-answer(struct events_flow *flow, struct events_job *job)
+answer(struct events_flow *flow, const struct events_page *page, uint64_t next)
 {
-	struct proto_msg last = { .type = MSG_list_end };
-	int i;
+	const struct proto_msg last = { .type = MSG_list_end,
+		.list_end = { .next = next } };
+	size_t i;
 
-	if (fail_busy(flow, job))
-		return;
 	flow_step(&flow->flow, "answer");
-	for (i = 0; i < job->count; i++)
-		send_event(&flow->flow, &job->events[i]);
-	last.list_end.next =
-	    job->count ? job->events[job->count - 1].seq : job->msg.events_list.after;
-	job_free(job);
+	for (i = 0; i < page->count; i++)
+		send_event(&flow->flow, &page->events[i]);
 	flow_answer(&flow->flow, &last);
 }
 
-/* Read a page. */
-
-static int
-run_page(struct store_job *base, struct db *db)
+/* Whether there is something to answer with, and somebody who takes it; else the flow
+ * has failed. */
+static bool
+is_fine(struct events_flow *flow, int result)
 {
-	struct events_job *job = (struct events_job *)base;
-	int count =
-	    store_event_page(db, &job->query, job->events, &job->seen, &job->end);
-
-	if (count < 0)
-		return count;
-	job->count = count;
-	return 0;
+	if (result < 0)
+		flow_fail(&flow->flow, ERR_storage_failed, flow->trouble);
+	else if (chan_backlog(flow->flow.client->chan) > EVENTS_BACKLOG_MAX)
+		flow_fail(&flow->flow, ERR_busy, NULL);
+	else
+		return true;
+	return false;
 }
 
-static void
-done_page(struct store_job *base, int result)
-{
-	struct events_job *job = (struct events_job *)base;
-	struct events_flow *flow = job->flow;
-	struct store *store = job->store;
-
-	read_over(job);
-	flow_resume(&flow->flow);
-	if (result < 0) {
-		job_free(job);
-		flow_fail(
-		    &flow->flow, ERR_storage_failed, "the events could not be read");
-	} else if (job->count == 0 && !job->end) {
-		job->query.after = job->seen;
-		read_slice(flow, job);
-	} else {
-		answer(flow, job);
-	}
-	if (result != -ECANCELED)
-		read_next(store);
-}
-
-static void
-read_slice(struct events_flow *flow, struct events_job *job)
-{
-	flow_step(&flow->flow, "wait");
-	flow_wait(&flow->flow, cancel, job);
-	TAILQ_INSERT_TAIL(&waiting, job, entry);
-	read_next(job->store);
-}
-
-static struct events_job *
-job_new(struct client *client, struct proto_msg *msg, const char *kind, uint32_t room,
-    store_run_fn *run, store_done_fn *done)
+static struct events_flow *
+events_flow_new(struct client *client, const struct proto_msg *msg, const char *kind)
 {
 	struct events_flow *flow = xcalloc(1, sizeof(*flow));
-	struct events_job *job = xcalloc(1, sizeof(*job));
 
 	flow_init(
 	    &flow->flow, client->broker, client, msg->rid, kind, DEADLINE_MS, release);
-	job->job = (struct store_job){ .run = run, .done = done };
-	job->flow = flow;
-	job->store = client->broker->store;
-	job->msg = proto_move(msg);
-	job->events = xcalloc(room, sizeof(*job->events));
-	return job;
+	flow_step(&flow->flow, "read");
+	return flow;
+}
+
+/* A page. */
+
+static void
+on_page(void *arg, int result, const struct events_page *page)
+{
+	struct events_flow *flow = arg;
+
+	flow_resume(&flow->flow);
+	if (is_fine(flow, result))
+		answer(flow, page,
+		    page->count ? page->events[page->count - 1].seq : flow->after);
 }
 
 void
 on_events_list(struct client *client, struct proto_msg *msg)
 {
-	struct events_job *job = job_new(
-	    client, msg, "events_list", msg->events_list.limit, run_page, done_page);
-	const struct proto_events_list *wanted = &job->msg.events_list;
-
-	job->query = (struct store_event_query){ .after = wanted->after,
+	const struct proto_events_list *wanted = &msg->events_list;
+	struct events_flow *flow = events_flow_new(client, msg, "events_list");
+	const struct store_event_query query = { .after = wanted->after,
 		.limit = wanted->limit,
 		.bytes_max = EVENTS_PAGE_BYTES,
 		.type = wanted->type,
 		.platform = wanted->platform,
 		.foreign = wanted->foreign };
-	read_slice(job->flow, job);
+
+	flow->after = wanted->after;
+	flow->trouble = "the events could not be read";
+	flow_wait(
+	    &flow->flow, cancel, events_read(client->broker, &query, on_page, flow));
 }
 
-/* Read one. */
-
-static int
-run_get(struct store_job *base, struct db *db)
-{
-	struct events_job *job = (struct events_job *)base;
-	const struct proto_event_get *wanted = &job->msg.event_get;
-	int result = store_event_get(db, wanted->seq, wanted->id, &job->events[0]);
-
-	if (result < 0)
-		return result;
-	job->count = result;
-	return 0;
-}
+/* One event. */
 
 static void
-done_get(struct store_job *base, int result)
+on_one(void *arg, int result, const struct events_page *page)
 {
-	struct events_job *job = (struct events_job *)base;
-	struct events_flow *flow = job->flow;
-	const struct proto_msg last = { .type = MSG_list_end };
-	struct store *store = job->store;
-	bool found = job->count > 0;
+	struct events_flow *flow = arg;
 
-	read_over(job);
-	if (result != -ECANCELED)
-		read_next(store);
 	flow_resume(&flow->flow);
-	if (result == 0 && fail_busy(flow, job))
+	if (!is_fine(flow, result))
 		return;
-	if (result == 0 && found)
-		send_event(&flow->flow, &job->events[0]);
-	job_free(job);
-	if (result < 0)
-		flow_fail(
-		    &flow->flow, ERR_storage_failed, "the event could not be read");
-	else if (!found)
+	if (page->count == 0)
 		flow_fail(
 		    &flow->flow, ERR_not_found, "No event with that number or id");
 	else
-		flow_answer(&flow->flow, &last);
+		answer(flow, page, 0);
 }
 
 void
 on_event_get(struct client *client, struct proto_msg *msg)
 {
-	struct events_job *job;
+	const struct proto_event_get *wanted = &msg->event_get;
+	struct events_flow *flow;
 
-	if ((msg->event_get.seq == 0) == (msg->event_get.id == NULL)) {
+	if ((wanted->seq == 0) == (wanted->id == NULL)) {
 		client_fail(
 		    client, msg->rid, ERR_not_found, "No event with that number or id");
 		return;
 	}
-	job = job_new(client, msg, "event_get", 1, run_get, done_get);
-	read_slice(job->flow, job);
+	flow = events_flow_new(client, msg, "event_get");
+	flow->trouble = "the event could not be read";
+	flow_wait(&flow->flow, cancel,
+	    events_read_one(client->broker, wanted->seq, wanted->id, on_one, flow));
 }

@@ -8,8 +8,6 @@
 
 /* A page ends after so many bytes of payload (the first event always fits). */
 #define EVENTS_PAGE_BYTES (1024 * 1024)
-/* Requests read from the database at one time; the others wait their turn. */
-#define EVENTS_READS_MAX 4
 /* Bytes that a peer may still have to read when it is given events. */
 #define EVENTS_BACKLOG_MAX (16 * 1024 * 1024)
 

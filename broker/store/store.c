@@ -55,6 +55,7 @@ struct store {
 	pthread_cond_t wake;
 	struct queue todo;
 	struct queue finished;
+	uint64_t committed; /* the greatest seq that is */
 	bool stopping;
 	struct store_stats stats;
 	size_t last_batch; /* jobs in the batch before; the thread's own */
@@ -63,6 +64,9 @@ struct store {
 	size_t backlog; /* the loop's own count */
 	store_broken_fn *broken;
 	void *broken_arg;
+	store_stored_fn *stored;
+	void *stored_arg;
+	uint64_t told; /* `committed` as the loop knows it */
 };
 
 static void
@@ -194,6 +198,8 @@ hand_back(struct store *store, struct queue *batch, int result, int64_t us)
 	(void)pthread_mutex_lock(&store->lock);
 	measure(store, batch, result, us);
 	queue_take(batch, &store->finished, batch->count);
+	if (result == 0)
+		store->committed = store->db.last_seq;
 	(void)pthread_mutex_unlock(&store->lock);
 	written = write(store->event_fd, &one, sizeof(one));
 	(void)written; /* A full counter wakes the loop as well. */
@@ -249,16 +255,28 @@ thread_main(void *arg)
 /* The loop's side. */
 
 static void
+tell_stored(struct store *store, uint64_t committed)
+{
+	if (store->told == committed)
+		return;
+	store->told = committed;
+	if (store->stored)
+		store->stored(store->stored_arg, committed);
+}
+
+static void
 finish_jobs(struct store *store, int forced)
 {
 	struct queue finished;
 	struct store_job *job;
 	struct store_job *next;
+	uint64_t committed;
 	int broken = 0;
 
 	queue_init(&finished);
 	(void)pthread_mutex_lock(&store->lock);
 	queue_take(&store->finished, &finished, SIZE_MAX);
+	committed = store->committed;
 	(void)pthread_mutex_unlock(&store->lock);
 	for (job = finished.first; job; job = next) {
 		next = job->next;
@@ -269,6 +287,8 @@ finish_jobs(struct store *store, int forced)
 	}
 	if (broken && store->broken)
 		store->broken(store->broken_arg, broken);
+	else if (!forced)
+		tell_stored(store, committed);
 }
 
 static void
@@ -297,6 +317,7 @@ store_open(
 	(void)sqlite3_wal_hook(store->db.handle, on_wal, &store->db);
 	store->path = xstrdup(path);
 	store->stats.schema = store_schema_count;
+	store->committed = store->told = store->db.last_seq;
 	queue_init(&store->todo);
 	queue_init(&store->finished);
 	(void)pthread_mutex_init(&store->lock, NULL);
@@ -373,6 +394,19 @@ store_on_broken(struct store *store, store_broken_fn *broken, void *arg)
 {
 	store->broken = broken;
 	store->broken_arg = arg;
+}
+
+void
+store_on_stored(struct store *store, store_stored_fn *stored, void *arg)
+{
+	store->stored = stored;
+	store->stored_arg = arg;
+}
+
+uint64_t
+store_last_seq(const struct store *store)
+{
+	return store->told;
 }
 
 size_t

@@ -62,6 +62,14 @@ void store_close(struct store *store);
 typedef void store_broken_fn(void *arg, int result);
 void store_on_broken(struct store *store, store_broken_fn *broken, void *arg);
 
+/* Called on the loop when events were committed, once for all that were since the last
+ * call, with the greatest seq. The callbacks of their jobs have run by then. */
+typedef void store_stored_fn(void *arg, uint64_t last_seq);
+void store_on_stored(struct store *store, store_stored_fn *stored, void *arg);
+
+/* The greatest seq that was committed, 0 when there never was an event. */
+uint64_t store_last_seq(const struct store *store);
+
 /* Queues a job; never blocks. */
 void store_submit(struct store *store, struct store_job *job);
 

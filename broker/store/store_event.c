@@ -9,6 +9,7 @@
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
+#include "common/alloc.h"
 #include "common/crypto.h"
 
 static const char insert_id[] =
@@ -34,6 +35,7 @@ static const char select_by_id[] =
     "(SELECT seq FROM message_ids WHERE message_id = ?1)";
 static const char select_seq[] =
     "SELECT max(last, coalesce((SELECT max(seq) FROM events), 0)) FROM sequence";
+static const char select_oldest[] = "SELECT min(seq) FROM events";
 static const char select_count[] = "SELECT count(*), coalesce(max(seq), 0) FROM events";
 
 void
@@ -114,6 +116,29 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 		return result;
 	*ret_seq = seq;
 	return 1;
+}
+
+static const char *
+copy_text(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+void
+store_event_query_copy(
+    struct store_event_query *to, const struct store_event_query *from)
+{
+	*to = *from;
+	to->type = copy_text(from->type);
+	to->platform = copy_text(from->platform);
+}
+
+void
+store_event_query_clear(struct store_event_query *query)
+{
+	free((char *)(uintptr_t)query->type);
+	free((char *)(uintptr_t)query->platform);
+	*query = (struct store_event_query){ .after = 0 };
 }
 
 /* Whether a row is wanted, judged before its body is copied. */
@@ -207,6 +232,20 @@ store_event_get(
 		read_row(statement, ret_event);
 	db_finish(statement);
 	return result;
+}
+
+int
+store_event_oldest(struct db *db, uint64_t *ret_oldest)
+{
+	sqlite3_stmt *statement = db_statement(db, select_oldest);
+	int result = db_step(db, statement);
+
+	if (result > 0)
+		*ret_oldest = (uint64_t)db_column_number(statement, 0);
+	if (result > 0 && *ret_oldest == 0)
+		*ret_oldest = db->last_seq + 1;
+	db_finish(statement);
+	return result < 0 ? result : 0;
 }
 
 int

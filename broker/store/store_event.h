@@ -72,10 +72,15 @@ struct store_event_query {
 	uint64_t after;       /* only greater seq */
 	uint32_t limit;       /* 1 to 500 */
 	size_t bytes_max;     /* the page ends after so many bytes of bodies */
-	const char *type;     /* NULL: any */
+	const char *type;     /* NULL: any; texts are borrowed */
 	const char *platform; /* NULL: any */
 	bool foreign;         /* with those of other broadcasters */
 };
+
+/* A copy with texts of its own, and its end. */
+void store_event_query_copy(
+    struct store_event_query *to, const struct store_event_query *from);
+void store_event_query_clear(struct store_event_query *query);
 
 /* Rows that one call looks at, so that no query holds up what is to be stored. */
 #define STORE_EVENT_SCAN_MAX 2000
@@ -90,6 +95,10 @@ int store_event_page(struct db *db, const struct store_event_query *query,
  * not, a negative errno. */
 int store_event_get(
     struct db *db, uint64_t seq, const char *message_id, struct store_event *ret_event);
+
+/* The lowest seq that is stored, or would be next when nothing is. 0 or a negative
+ * errno. */
+int store_event_oldest(struct db *db, uint64_t *ret_oldest);
 
 /* Number of events, and the greatest seq. */
 int store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last);

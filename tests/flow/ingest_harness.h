@@ -26,6 +26,7 @@
 #include <openssl/rsa.h>
 
 #include "broker/dispatch.h"
+#include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/flow.h"
 #include "broker/oauth/oauth.h"
@@ -215,6 +216,7 @@ start_broker(const char *config)
 	configure(config);
 	if (store_open(broker.base, path, &broker.store, error) != 0)
 		fail_msg("%s", error);
+	hub_start(&broker);
 	assert_int_equal(oauth_start(&broker), 0);
 	if (ingest_new(&broker, &broker.ingest, error) != 0)
 		fail_msg("%s", error);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "broker/events/events.h"
+#include "broker/events/read.h"
 #include "broker/store/store_event.h"
 #include "ingest_harness.h"
 
