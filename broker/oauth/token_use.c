@@ -86,7 +86,7 @@ token_use(struct broker *broker, const struct account *account, int64_t min_ttl_
 
 	if (min_ttl_ms > margin)
 		min_ttl_ms = margin;
-	if (left_ms(account) > min_ttl_ms)
+	if (left_ms(account) > min_ttl_ms && !is_lost(account))
 		load(use);
 	else
 		refresh(use, account, REFRESH_needed);

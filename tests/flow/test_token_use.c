@@ -217,6 +217,13 @@ test_a_lost_login_gives_nothing(void **state)
 	assert_int_equal(h->stub.request_count, 2);
 	assert_string_equal(account->row.status, STORE_ACCOUNT_LOST);
 	assert_int_equal(h->broker.accounts->lost_count, 1);
+	/* Also when the token that went would have lived on. */
+	age(account, 3600000);
+	caller = (struct caller){ .answers = 0 };
+	(void)token_use(&h->broker, account, 0, on_token, &caller);
+	wait_for(h, &caller, 1);
+	assert_int_equal(caller.error, ERR_login_needed);
+	assert_int_equal(h->stub.request_count, 2);
 }
 
 /* In a mount namespace of its own, which the database's thread shares and which ends

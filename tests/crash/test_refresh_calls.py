@@ -1,0 +1,220 @@
+"""kill -9 of the broker at each system call of a refresh, and at random instants, under three
+policies of the platform. Whatever call was the last: the login is kept wherever it can be, the
+token that is handed out works, and the platform is asked once more at most."""
+import collections
+import os
+import random
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.crash.lone_broker import ACCOUNT, LoneBroker, Prepared
+
+LONG = bool(os.environ.get("STREAMHOLD_LONG"))
+POLICIES = ["never", "grace", "family"]     # family: single use, a second one ends the grant
+MOST_S = 3600 if LONG else 45   # for all calls under one policy; they take about 20 s
+INSTANTS = 200 if LONG else 15
+TRIES = 3               # for a call that something else came before
+
+
+@pytest.fixture
+def make(streamhold, fakes, folder, plain):
+    """A prepared login and a broker for it, by policy."""
+    if os.geteuid() != 0:
+        pytest.skip("the broker is not dumpable: tracing it needs root")
+    brokers = []
+
+    def start(rotation):
+        prepared = Prepared(streamhold, fakes, folder, plain, rotation)
+        brokers.append(LoneBroker(prepared, plain))
+        return prepared, brokers[-1]
+
+    yield start
+    for broker in brokers:
+        broker.close()
+
+
+class Tracer:
+    """kill_at_call on a broker; `place` is a line of an earlier trace, or None."""
+
+    def __init__(self, broker, build, place=None):
+        self.process = subprocess.Popen(
+            [str(build / "tests" / "kill_at_call"), str(broker.process.pid),
+             *(place.split()[:4] if place else [])], stdout=subprocess.PIPE, text=True)
+        self.lines = []
+        assert self.process.stdout.readline() == "ready\n"
+
+    def end(self):
+        """Lets go; whether it has killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.lines = self.process.stdout.read().splitlines()
+        self.process.wait(10)
+        return bool(self.lines) and self.lines[-1] == "killed"
+
+
+def trace(broker, build):
+    """The stops of a whole refresh, from the command's connection to its answer."""
+    broker.start()
+    tracer = Tracer(broker, build)
+    done = broker.cli("refresh", ACCOUNT)
+    assert done.returncode == 0, done.stderr
+    assert not tracer.end()
+    broker.stop()
+    return tracer.lines
+
+
+def way(lines, place):
+    """What the place's thread had done to the world when it came there. When it waits and
+    looks differs from run to run."""
+    own = [line for line in lines[:lines.index(place) + 1] if line.split()[0] == place.split()[0]]
+    return [line.split()[1::2] for line in own if line.endswith("effect")]
+
+
+def kill_at(broker, build, place):
+    """Whether the broker was killed there; all its stops until then."""
+    broker.start()
+    tracer = Tracer(broker, build, place)
+    asking = subprocess.Popen(broker.command("refresh", ACCOUNT), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while asking.poll() is None and tracer.process.poll() is None:
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.002)
+    killed = tracer.end()
+    asking.kill()       # it may wait for a broker to accept it
+    asking.wait(10)
+    if killed:
+        broker.process.wait(10)
+    else:
+        broker.stop()
+    return killed, tracer.lines
+
+
+def check_rest(prepared, broker, rotation):
+    """Starts a broker after a kill and holds it to what is promised. How it ended."""
+    stored = prepared.is_stored()
+    noted = prepared.look("SELECT count(*) FROM refreshes") != [(0,)]
+    spent = stored or (noted and was_spent(prepared))
+    before = len(prepared.refreshes())
+    assert not (stored and noted), "fresh tokens and the note of their refresh"
+    assert noted or stored or before == 0, "a token was sent without a note"
+    broker.start()
+    assert broker.come_to_rest() == noted, broker.log()
+    account = broker.account()
+    used = collections.Counter(prepared.refreshes())
+    assert len(prepared.refreshes()) - before == (1 if noted else 0), broker.log()
+    assert max(used.values(), default=0) <= 2
+    handed = broker.cli("token", "get", ACCOUNT)
+    if rotation == "family" and spent and not stored:
+        how = "lost"
+        assert account["status"] == "reauth_required", broker.log()
+        assert account["reason"] and account["since"]
+        assert handed.returncode == 4 and not handed.stdout
+    else:
+        how = "new" if stored else "old" if not noted else "again"
+        assert account["status"] == "valid", broker.log()
+        assert handed.returncode == 0, handed.stderr
+        assert prepared.token_works(handed.stdout.strip()), broker.log()
+    broker.stop()
+    rows = dict(prepared.daemon.sql("SELECT name, length(sealed) FROM secrets"))
+    assert prepared.daemon.sql("SELECT count(*) FROM refreshes") == [(0,)]
+    assert (f"token/{ACCOUNT}" in rows) == (how != "lost")
+    assert prepared.daemon.sql("PRAGMA integrity_check") == [("ok",)]
+    return how
+
+
+def was_spent(prepared):
+    """Whether the platform has carried the refresh out. A request that was on its way when the
+    broker died may take it a moment."""
+    end = time.monotonic() + 0.03
+    while time.monotonic() < end and not prepared.spent():
+        time.sleep(0.003)
+    return prepared.spent()
+
+
+def sweep(prepared, broker, build, rotation, places, seconds):
+    """Kills at the places until the time is over: how the kills ended, the places that were not
+    reached, and those where the thread had come another way than in the trace (a timer in
+    between)."""
+    ends, missed, strayed = collections.Counter(), [], []
+    until = time.monotonic() + seconds
+    for place in spread(places):
+        if time.monotonic() > until:
+            break
+        killed = straight = False
+        for _ in range(TRIES):
+            prepared.restore()
+            killed, lines = kill_at(broker, build, place)
+            straight = killed and way(lines, place) == way(places, place)
+            if straight:
+                break
+        if not killed:
+            missed.append(place)
+            continue
+        if not straight:
+            strayed.append(place)
+        try:
+            ends[check_rest(prepared, broker, rotation)] += 1
+        except AssertionError as err:
+            raise AssertionError(f"killed at '{place}': {err}") from None
+    return ends, missed, strayed
+
+
+def spread(places):
+    """Every 2^k-th first, then those between."""
+    order, step = [], 1
+    while step < len(places):
+        step *= 2
+    seen = set()
+    while step >= 1:
+        for index in range(0, len(places), step):
+            if index not in seen:
+                seen.add(index)
+                order.append(places[index])
+        step //= 2
+    return order
+
+
+@pytest.mark.parametrize("rotation", POLICIES)
+def test_kill_at_each_system_call(make, plain, rotation):
+    prepared, broker = make(rotation)
+    places = trace(broker, plain)
+    assert len(places) > 100
+    ends, missed, strayed = sweep(prepared, broker, plain, rotation, places, MOST_S)
+    kills = sum(ends.values())
+    print(f"{rotation}: {kills} kills at {len(places)} stops, {len(missed)} not reached, "
+          f"{len(strayed)} by another way, {dict(ends)}")
+    assert kills >= (len(places) - 5 if LONG else 40)
+    assert len(strayed) <= kills // 10
+    assert ends["old"] and ends["new"], "the sweep spans the whole of a refresh"
+    assert ends["lost" if rotation == "family" else "again"]
+
+
+@pytest.mark.parametrize("rotation", POLICIES)
+def test_kill_at_random_instants_of_a_refresh(make, plain, rotation):
+    seed = int(os.environ.get("STREAMHOLD_SEED", time.time()))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    prepared, broker = make(rotation)
+    broker.start()
+    began = time.monotonic()
+    assert broker.cli("refresh", ACCOUNT).returncode == 0
+    whole = time.monotonic() - began
+    broker.stop()
+    ends = collections.Counter()
+    for _ in range(INSTANTS):
+        prepared.restore()
+        broker.start()
+        asking = subprocess.Popen(broker.command("refresh", ACCOUNT),
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0, whole))
+        broker.kill()
+        asking.kill()
+        asking.wait(10)
+        ends[check_rest(prepared, broker, rotation)] += 1
+    print(f"{rotation}: {INSTANTS} kills within {whole * 1000:.0f} ms, {dict(ends)}")
+    assert len(ends) >= 2
