@@ -75,8 +75,8 @@ conn_free(struct conn *conn)
 void
 conn_charge(struct conn *conn)
 {
-	size_t held = conn->in.capacity + conn->out.capacity +
-	    conn->request.body.capacity + conn->request.part.capacity;
+	size_t held =
+	    conn->in.capacity + conn->out.capacity + conn->request.body.capacity;
 
 	conn->conns->memory += held - conn->charged;
 	conn->charged = held;

@@ -75,6 +75,6 @@
 #define METRICS_BYTES_MAX (1024 * 1024)
 
 /* Bytes of an event page's answer while it is put together. */
-#define PAGE_BYTES_MAX (8 * 1024 * 1024)
+#define PAGE_BYTES_MAX (16 * 1024 * 1024)
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "common/config.h"
 #include "httpd/json_in.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"

@@ -1,16 +1,14 @@
 /*
- * Stored events: GET /events and GET /events/:id. The original payload is spliced in as
- * it was received, never parsed and written again.
+ * Stored events: GET /events and GET /events/:id. The broker composes them
+ * (docs/events.md); here they are put together from their parts and never parsed.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/config.h"
 #include "common/text.h"
 #include "httpd/conn.h"
 #include "httpd/httpd.h"
-#include "httpd/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"
@@ -18,88 +16,31 @@
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 500
 #define TYPE_MAX 128
+#define KIND_MAX 16
 #define ID_MAX 128
 
-/* Rows. request->body collects the answer; request->part a payload that has to become
- * base64, request->missing says how much of it is still to come. */
-
-static void
-add_broadcaster(struct json_out *json, const struct proto_event *event)
-{
-	if (!event->broadcaster_id && !event->broadcaster_name) {
-		out_null(json, "broadcaster");
-		return;
-	}
-	out_object(json, "broadcaster");
-	out_text(json, "id", event->broadcaster_id);
-	out_text(json, "name", event->broadcaster_name);
-	out_object_end(json);
-}
-
-static void
-add_members(struct json_out *json, const struct proto_event *event)
-{
-	out_number(json, "seq", event->seq);
-	out_text(json, "id", event->id);
-	out_text(json, "platform", event->platform);
-	out_text(json, "type", event->type);
-	out_number(json, "version", event->version);
-	out_time(json, "received_at", event->received_at);
-	if (event->occurred_at)
-		out_time(json, "occurred_at", event->occurred_at);
-	else
-		out_null(json, "occurred_at");
-	add_broadcaster(json, event);
-	out_words(json, "flags", event->flags);
-}
-
-/* The payload is whole: close the event's object. */
-static void
-end_event(struct request *request)
-{
-	struct json_out json = json_out_on(&request->body);
-	char *text;
-
-	if (!request->splice) {
-		json.comma = true;
-		text = base64_encode(
-		    buf_bytes(&request->part), buf_length(&request->part));
-		out_text(&json, "payload_base64", text);
-		free(text);
-		buf_clear(&request->part);
-	}
-	buf_add(&request->body, "}", 1);
-}
+/* Rows. The broker composes events; request->body collects them, request->missing says
+ * how much of the newest is still to come. */
 
 static bool
-add_payload(struct request *request, const struct proto_bytes *payload)
+add_bytes(struct request *request, const struct proto_bytes *bytes)
 {
-	if (payload->length > request->missing)
+	if (bytes->length > request->missing)
 		return false;
-	request->missing -= payload->length;
-	buf_add(request->splice ? &request->body : &request->part, payload->data,
-	    payload->length);
-	if (request->missing == 0)
-		end_event(request);
+	request->missing -= bytes->length;
+	buf_add(&request->body, bytes->data, bytes->length);
 	return true;
 }
 
 static bool
 begin_event(struct request *request, const struct proto_event *event)
 {
-	struct json_out json = json_out_on(&request->body);
-
 	if (request->missing > 0)
 		return false;
-	json.comma = request->rows++ > 0;
-	out_object(&json, NULL);
-	add_members(&json, event);
-	request->missing = event->payload_length;
-	/* Nothing at all is not JSON. */
-	request->splice = event->json && event->payload_length > 0;
-	if (request->splice)
-		out_key(&json, "payload");
-	return add_payload(request, &event->payload);
+	if (request->rows++ > 0)
+		buf_add(&request->body, ",", 1);
+	request->missing = event->length;
+	return add_bytes(request, &event->json);
 }
 
 static bool
@@ -108,7 +49,7 @@ take_row(struct request *request, const struct proto_msg *row)
 	if (row->type == MSG_event)
 		return begin_event(request, &row->event);
 	return row->type == MSG_event_part && request->missing > 0 &&
-	    add_payload(request, &row->event_part.payload);
+	    add_bytes(request, &row->event_part.json);
 }
 
 /* Takes a row, within the limits. False: the request is answered. */
@@ -120,7 +61,7 @@ collect(struct request *request, const struct proto_msg *row)
 		return false;
 	}
 	conn_charge(request->conn);
-	if (buf_length(&request->body) + buf_length(&request->part) > PAGE_BYTES_MAX ||
+	if (buf_length(&request->body) > PAGE_BYTES_MAX ||
 	    conns_are_full(request->httpd->conns)) {
 		respond_error(request, ERR_busy,
 		    "Too much is going on at once; ask for fewer events");
@@ -151,7 +92,6 @@ static void
 begin_page(struct request *request)
 {
 	buf_clear(&request->body);
-	buf_clear(&request->part);
 	buf_add_text(&request->body, "{\"events\":[");
 	request->rows = 0;
 	request->missing = 0;
@@ -178,6 +118,56 @@ read_number(const struct url_query *query, const char *name, uint64_t least,
 	    *number >= least;
 }
 
+/* What is left out unless it is asked for. */
+static const struct {
+	const char *word;
+	size_t flag; /* offset in struct proto_events_list */
+} includes[] = {
+	{ "foreign", offsetof(struct proto_events_list, foreign) },
+	{ "synthetic", offsetof(struct proto_events_list, synthetic) },
+	{ "quarantined", offsetof(struct proto_events_list, quarantined) },
+};
+
+static bool
+include_word(struct proto_events_list *list, const char *word, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(includes) / sizeof(includes[0]); i++)
+		if (strlen(includes[i].word) == length &&
+		    memcmp(includes[i].word, word, length) == 0) {
+			*(bool *)((char *)list + includes[i].flag) = true;
+			return true;
+		}
+	return false;
+}
+
+/* Words with commas between. */
+static bool
+read_include(struct request *request, const struct url_query *query,
+    struct proto_events_list *list)
+{
+	struct url_text value;
+	bool several = false;
+	const struct url_text *text =
+	    request_parameter(query, "include", &value, &several);
+	const char *at;
+	size_t length;
+
+	if (several)
+		return refuse(request, "A parameter is given twice");
+	for (at = text ? text->data : NULL; at; at += length + 1) {
+		length = strcspn(at, ",");
+		if (!include_word(list, at, length))
+			return refuse(request,
+			    "include takes foreign, synthetic and quarantined, with "
+			    "commas between");
+		if (!at[length])
+			break;
+	}
+	return true;
+}
+
 static bool
 read_filters(struct request *request, const struct url_query *query,
     struct proto_events_list *list)
@@ -192,6 +182,11 @@ read_filters(struct request *request, const struct url_query *query,
 		return refuse(request, "type is longer than 128 bytes");
 	if (text)
 		list->type = request_keep(request, text->data, text->length);
+	text = request_parameter(query, "kind", &value, &several);
+	if (text && text->length > KIND_MAX)
+		return refuse(request, "kind is longer than 16 bytes");
+	if (text)
+		list->kind = request_keep(request, text->data, text->length);
 	text = request_parameter(query, "platform", &value, &several);
 	for (i = 0; text && i < CONFIG_PLATFORM_MAX; i++)
 		if (strcmp(text->data,
@@ -202,12 +197,9 @@ read_filters(struct request *request, const struct url_query *query,
 		respond_invalid_platform(request);
 		return false;
 	}
-	text = request_parameter(query, "include", &value, &several);
-	list->foreign = text && strcmp(text->data, "foreign") == 0;
-	if (several || (text && !list->foreign))
-		return refuse(request,
-		    several ? "A parameter is given twice" : "include must be foreign");
-	return true;
+	if (several)
+		return refuse(request, "A parameter is given twice");
+	return read_include(request, query, list);
 }
 
 void
@@ -255,7 +247,6 @@ static void
 forget(struct request *request)
 {
 	buf_clear(&request->body);
-	buf_clear(&request->part);
 	request->rows = 0;
 	request->missing = 0;
 }

@@ -6,7 +6,7 @@
 #include "common/version.h"
 #include "httpd/broker_link.h"
 #include "httpd/httpd.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"

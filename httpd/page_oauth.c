@@ -6,7 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/text.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"

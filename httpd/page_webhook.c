@@ -9,7 +9,7 @@
 #include "common/text.h"
 #include "common/time.h"
 #include "httpd/httpd.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"

@@ -55,10 +55,8 @@ struct request {
 
 	/* For pages that collect rows. */
 	struct buf body;
-	struct buf part;
 	size_t rows;
-	size_t missing; /* bytes of a payload still to come */
-	bool splice;    /* the payload goes into the body as it is */
+	size_t missing; /* bytes of a row still to come */
 
 	size_t space_used;
 	size_t kept_count;

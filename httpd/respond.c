@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/time.h"
 #include "httpd/conn.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/respond.h"
 #include "httpd/route.h"

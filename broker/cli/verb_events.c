@@ -1,12 +1,13 @@
 /*
  * `streamhold events list`: what has arrived, oldest first.
  *
- * Text is printed as it comes; JSON has the shape of GET /events with the payload
- * spliced in as it was received.
+ * Text is printed as it comes; JSON is what the broker composed, as in GET /events.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "broker/cli/client.h"
 #include "broker/cli/out.h"
@@ -15,6 +16,7 @@
 #include "common/alloc.h"
 #include "common/buf.h"
 #include "common/text.h"
+#include "common/time.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 10000
@@ -23,62 +25,39 @@
 struct listing {
 	const struct cli *cli;
 	struct out_json json;
-	struct proto_msg event; /* the one whose payload is being collected */
-	struct buf payload;
+	struct proto_msg event; /* the one whose JSON is being collected */
+	struct buf text;        /* its JSON */
 	uint64_t count;
 };
 
 /* ---- Output ---- */
 
-static void
-print_json(struct listing *listing)
+/* Whose channel an event is about; NULL when it does not say. */
+static const char *
+whose_of(const json_t *document)
 {
-	const struct proto_event *event = &listing->event.event;
-	struct out_json *json = &listing->json;
-	char *encoded;
+	const json_t *broadcaster = json_object_get(document, "broadcaster");
+	const char *name = json_string_value(json_object_get(broadcaster, "name"));
 
-	out_json_open(json, NULL, '{');
-	out_json_number(json, "seq", event->seq);
-	out_json_text(json, "id", event->id);
-	out_json_text(json, "platform", event->platform);
-	out_json_text(json, "type", event->type);
-	out_json_number(json, "version", event->version);
-	out_json_time(json, "received_at", event->received_at);
-	out_json_time(json, "occurred_at", event->occurred_at);
-	if (event->broadcaster_id || event->broadcaster_name) {
-		out_json_open(json, "broadcaster", '{');
-		out_json_text(json, "id", event->broadcaster_id);
-		out_json_text(json, "name", event->broadcaster_name);
-		out_json_close(json, '}');
-	} else {
-		out_json_null(json, "broadcaster");
-	}
-	out_json_words(json, "flags", event->flags);
-	if (event->json) {
-		out_json_raw(json, "payload", buf_bytes(&listing->payload),
-		    buf_length(&listing->payload));
-	} else {
-		encoded = base64_encode(
-		    buf_bytes(&listing->payload), buf_length(&listing->payload));
-		out_json_text(json, "payload_base64", encoded);
-		free(encoded);
-	}
-	out_json_close(json, '}');
+	return name ? name : json_string_value(json_object_get(broadcaster, "id"));
 }
 
 static void
 print_text(const struct listing *listing)
 {
 	const struct proto_event *event = &listing->event.event;
-	const char *name = event->broadcaster_name ? event->broadcaster_name
-	    : event->broadcaster_id                ? event->broadcaster_id
-						   : "-";
+	json_t *document = json_loadb((const char *)buf_bytes(&listing->text),
+	    buf_length(&listing->text), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	const char *name = whose_of(document);
+	const char *when = json_string_value(json_object_get(document, "received_at"));
 	char *type = out_escape(event->type, strlen(event->type));
-	char *whose = out_escape(name, strlen(name));
-	char when[WORDS_SIZE];
+	char *whose = name ? out_escape(name, strlen(name)) : xstrdup("-");
+	char shown[WORDS_SIZE] = "-";
+	int64_t received;
 
-	words_time(event->received_at, when);
-	(void)printf("%s  %s#%-6llu%s %-8s %-32s ", when,
+	if (when && time_parse(when, strlen(when), &received) == 0)
+		words_time((uint64_t)received, shown);
+	(void)printf("%s  %s#%-6llu%s %-8s %-32s ", shown,
 	    talk_on(listing->cli, TALK_DIM), (unsigned long long)event->seq,
 	    talk_off(listing->cli, TALK_DIM), event->platform, type);
 	if (*event->flags)
@@ -87,6 +66,7 @@ print_text(const struct listing *listing)
 		(void)printf("%s\n", whose);
 	free(type);
 	free(whose);
+	json_decref(document);
 }
 
 static void
@@ -94,15 +74,16 @@ finish_event(struct listing *listing)
 {
 	if (listing->event.type == MSG_event) {
 		if (listing->cli->json)
-			print_json(listing);
+			out_json_raw(&listing->json, NULL, buf_bytes(&listing->text),
+			    buf_length(&listing->text));
 		else
 			print_text(listing);
 	}
 	proto_clear(&listing->event);
-	buf_clear(&listing->payload);
+	buf_clear(&listing->text);
 }
 
-/* An event, and then the rest of its payload in parts. */
+/* An event, and then the rest of its JSON in parts. */
 static void
 on_row(void *arg, struct proto_msg *row)
 {
@@ -113,14 +94,14 @@ on_row(void *arg, struct proto_msg *row)
 		finish_event(listing);
 		listing->count++;
 		listing->event = proto_move(row);
-		bytes = &listing->event.event.payload;
+		bytes = &listing->event.event.json;
 	} else if (row->type == MSG_event_part) {
-		bytes = &row->event_part.payload;
+		bytes = &row->event_part.json;
 	} else {
 		return;
 	}
-	if (listing->cli->json && bytes->length > 0)
-		buf_add(&listing->payload, bytes->data, bytes->length);
+	if (bytes->length > 0)
+		buf_add(&listing->text, bytes->data, bytes->length);
 }
 
 /* ---- Pages ---- */

@@ -2,13 +2,15 @@
  * events_list, from request to answer:
  *
  *   read    a page of rows (read.h)
- *   answer  an `event` row each, its further bytes as `event_part`, then `list_end`
+ *   answer  an `event` row each, composed (event_json.h), its further bytes as
+ *           `event_part`, then `list_end`
  *
  * event_get does the same for one event.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/events/event_json.h"
+#include "broker/events/event_kind.h"
 #include "broker/events/events.h"
 #include "broker/events/read.h"
 #include "broker/flow.h"
@@ -16,7 +18,7 @@
 #include "common/alloc.h"
 
 #define DEADLINE_MS 4500
-#define PART_MAX 32768 /* messages.def, event.payload */
+#define PART_MAX 32768 /* messages.def, event.json */
 
 struct events_flow {
 	struct flow flow;
@@ -39,43 +41,37 @@ release(struct flow *flow)
 /* Answer. */
 
 static void
-flags_text(uint32_t flags, char *text, size_t size)
-{
-	(void)snprintf(text, size, "%s%s%s%s", flags & EVENT_FOREIGN ? " foreign" : "",
-	    flags & EVENT_UNKNOWN ? " unknown" : "",
-	    flags & EVENT_DAMAGED ? " damaged" : "", flags & EVENT_OWN ? " own" : "");
-}
-
-static void
 send_event(struct flow *flow, const struct store_event *event)
 {
-	const uint8_t *body = buf_bytes(&event->body);
-	size_t length = buf_length(&event->body);
-	size_t sent = length < PART_MAX ? length : PART_MAX;
 	struct proto_msg part = { .type = MSG_event_part };
-	char flags[64];
+	char flags[EVENT_FLAGS_SIZE];
+	struct buf json = BUF_EMPTY;
+	const uint8_t *bytes;
+	size_t length;
+	size_t sent;
 
-	flags_text(event->flags, flags, sizeof(flags));
+	(void)event_json_write(event, 0, &json);
+	event_flags_text(event->flags, flags);
+	bytes = buf_bytes(&json);
+	length = buf_length(&json);
+	sent = length < PART_MAX ? length : PART_MAX;
 	flow_row(flow,
 	    &(const struct proto_msg){ .type = MSG_event,
 		.event = { .seq = event->seq,
-		    .id = event->message_id,
 		    .platform = event->platform,
 		    .type = event->type,
-		    .version = event->version,
-		    .received_at = (uint64_t)event->received_at,
-		    .occurred_at = (uint64_t)event->occurred_at,
-		    .broadcaster_id = event->broadcaster_id,
-		    .broadcaster_name = event->broadcaster_name,
-		    .flags = flags[0] ? flags + 1 : "",
-		    .json = !(event->flags & EVENT_NOT_JSON),
-		    .payload_length = (uint32_t)length,
-		    .payload = { .data = body, .length = sent } } });
-	for (; sent < length; sent += part.event_part.payload.length) {
-		part.event_part.payload = (struct proto_bytes){ .data = body + sent,
+		    .kind = event_kind(
+			event->platform, event->type, event->version, event->flags),
+		    .flags = flags,
+		    .flag_bits = event->flags,
+		    .length = (uint32_t)length,
+		    .json = { .data = bytes, .length = sent } } });
+	for (; sent < length; sent += part.event_part.json.length) {
+		part.event_part.json = (struct proto_bytes){ .data = bytes + sent,
 			.length = length - sent < PART_MAX ? length - sent : PART_MAX };
 		flow_row(flow, &part);
 	}
+	buf_clear(&json);
 }
 
 static void
@@ -139,7 +135,10 @@ on_events_list(struct client *client, struct proto_msg *msg)
 		.bytes_max = EVENTS_PAGE_BYTES,
 		.type = wanted->type,
 		.platform = wanted->platform,
-		.foreign = wanted->foreign };
+		.kind = wanted->kind,
+		.include = (wanted->foreign ? EVENT_FOREIGN : 0U) |
+		    (wanted->synthetic ? EVENT_SYNTHETIC : 0U) |
+		    (wanted->quarantined ? EVENT_QUARANTINED : 0U) };
 
 	flow->after = wanted->after;
 	flow->trouble = "the events could not be read";

@@ -5,35 +5,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/events/event_kind.h"
 #include "broker/events/json_scan.h"
 #include "broker/events/kick_event.h"
 
-/* Every type that is documented, and its newest version. */
+/* Every type that is documented, its newest version, and what it is. */
 static const struct {
 	const char *type;
 	uint32_t version;
+	const char *kind;
 } known_types[] = {
-	{ "chat.message.sent", 1 },
-	{ "channel.followed", 1 },
-	{ "channel.subscription.new", 1 },
-	{ "channel.subscription.renewal", 1 },
-	{ "channel.subscription.gifts", 1 },
-	{ "channel.reward.redemption.updated", 1 },
-	{ "livestream.status.updated", 1 },
-	{ "livestream.metadata.updated", 1 },
-	{ "moderation.banned", 1 },
-	{ "kicks.gifted", 1 },
+	{ "chat.message.sent", 1, EVENT_KIND_CHAT },
+	{ "channel.followed", 1, EVENT_KIND_FOLLOW },
+	{ "channel.subscription.new", 1, EVENT_KIND_SUBSCRIPTION },
+	{ "channel.subscription.renewal", 1, EVENT_KIND_SUBSCRIPTION },
+	{ "channel.subscription.gifts", 1, EVENT_KIND_GIFT },
+	{ "channel.reward.redemption.updated", 1, EVENT_KIND_REWARD },
+	{ "livestream.status.updated", 1, EVENT_KIND_STREAM },
+	{ "livestream.metadata.updated", 1, EVENT_KIND_STREAM },
+	{ "moderation.banned", 1, EVENT_KIND_MODERATION },
+	{ "kicks.gifted", 1, EVENT_KIND_TIP },
 };
 
-bool
-kick_event_is_known(const char *type, uint32_t version)
+const char *
+kick_event_kind(const char *type, uint32_t version)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(known_types) / sizeof(known_types[0]); i++)
 		if (strcmp(known_types[i].type, type) == 0)
-			return known_types[i].version == version;
-	return false;
+			return known_types[i].version == version ? known_types[i].kind
+								 : NULL;
+	return NULL;
+}
+
+bool
+kick_event_is_known(const char *type, uint32_t version)
+{
+	return kick_event_kind(type, version) != NULL;
 }
 
 /* What is looked for; the order is that of the array in kick_event_read. */

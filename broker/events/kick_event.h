@@ -24,6 +24,9 @@ struct kick_event {
 /* Whether a type and version are among those that Kick documents. */
 bool kick_event_is_known(const char *type, uint32_t version);
 
+/* The neutral kind (event_kind.h) of a type; NULL when it is not documented. */
+const char *kick_event_kind(const char *type, uint32_t version);
+
 /* Looks at a body. Wrong types and absent fields give empty texts; nothing fails. */
 void kick_event_read(const char *type, uint32_t version, const uint8_t *body,
     size_t length, struct kick_event *ret_event);

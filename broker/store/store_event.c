@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/events/event_kind.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
@@ -25,7 +26,7 @@ static const char insert_event[] =
 
 #define COLUMNS \
 	"seq, platform, message_id, type, version, received_at, occurred_at, " \
-	"broadcaster_id, broadcaster_name, flags, sha256, body"
+	"broadcaster_id, broadcaster_name, flags, duplicate_of, sha256, body"
 
 static const char select_page[] =
     "SELECT " COLUMNS " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
@@ -131,6 +132,7 @@ store_event_query_copy(
 	*to = *from;
 	to->type = copy_text(from->type);
 	to->platform = copy_text(from->platform);
+	to->kind = copy_text(from->kind);
 }
 
 void
@@ -138,6 +140,7 @@ store_event_query_clear(struct store_event_query *query)
 {
 	free((char *)(uintptr_t)query->type);
 	free((char *)(uintptr_t)query->platform);
+	free((char *)(uintptr_t)query->kind);
 	*query = (struct store_event_query){ .after = 0 };
 }
 
@@ -148,9 +151,14 @@ matches(sqlite3_stmt *row, const struct store_event_query *query)
 	const char *platform = (const char *)sqlite3_column_text(row, 1);
 	const char *type = (const char *)sqlite3_column_text(row, 3);
 
-	if (!query->foreign && (db_column_number(row, 9) & EVENT_FOREIGN))
+	if ((uint32_t)db_column_number(row, 9) & EVENT_ASKED_FOR & ~query->include)
 		return false;
 	if (query->type && (!type || strcmp(type, query->type) != 0))
+		return false;
+	if (query->kind &&
+	    strcmp(event_kind(platform, type, (uint32_t)db_column_number(row, 4),
+		       (uint32_t)db_column_number(row, 9)),
+		query->kind) != 0)
 		return false;
 	return !query->platform || (platform && strcmp(platform, query->platform) == 0);
 }
@@ -169,11 +177,12 @@ read_row(sqlite3_stmt *row, struct store_event *event)
 		.occurred_at = db_column_number(row, 6),
 		.broadcaster_id = db_column_text(row, 7),
 		.broadcaster_name = db_column_text(row, 8),
-		.flags = (uint32_t)db_column_number(row, 9) };
-	db_column_bytes(row, 11, &event->body);
+		.flags = (uint32_t)db_column_number(row, 9),
+		.duplicate_of = (uint64_t)db_column_number(row, 10) };
+	db_column_bytes(row, 12, &event->body);
 	crypto_sha256(buf_bytes(&event->body), buf_length(&event->body), digest);
-	if (sqlite3_column_bytes(row, 10) != (int)sizeof(digest) ||
-	    memcmp(sqlite3_column_blob(row, 10), digest, sizeof(digest)) != 0)
+	if (sqlite3_column_bytes(row, 11) != (int)sizeof(digest) ||
+	    memcmp(sqlite3_column_blob(row, 11), digest, sizeof(digest)) != 0)
 		event->flags |= EVENT_DAMAGED | EVENT_NOT_JSON;
 }
 

@@ -11,14 +11,24 @@
 #include "broker/store/store.h"
 #include "common/buf.h"
 
-/* Marks of an event, kept as bits. */
+/* Marks of an event, kept as bits. Those that change after it was stored, or that
+ * belong to one reader, are never stored. */
 enum event_flag {
-	EVENT_FOREIGN = 1,  /* of a broadcaster that is not ours */
-	EVENT_UNKNOWN = 2,  /* of a type or version that is not known */
-	EVENT_NOT_JSON = 4, /* the body is no valid JSON */
-	EVENT_DAMAGED = 8,  /* never stored: the body read differs from its hash */
-	EVENT_OWN = 16,     /* no delivery: Streamhold tells of itself */
+	EVENT_FOREIGN = 1,       /* of a broadcaster that is not ours */
+	EVENT_UNKNOWN = 2,       /* of a type or version that is not known */
+	EVENT_NOT_JSON = 4,      /* the body is no valid JSON */
+	EVENT_DAMAGED = 8,       /* never stored: the body read differs from its hash */
+	EVENT_OWN = 16,          /* no delivery: Streamhold tells of itself */
+	EVENT_LATE = 32,         /* it came long after it was sent */
+	EVENT_SYNTHETIC = 64,    /* made for a test, signed with a key of ours */
+	EVENT_QUARANTINED = 128, /* the body is not what its type says */
+	EVENT_DUPLICATE = 256,   /* the same event came before under another id */
+	EVENT_REDELIVERED = 512, /* never stored: given to this reader before */
+	EVENT_MASKED = 1024,     /* an anonymous person's identity is left out */
 };
+
+/* Marks with which an event is handed on only to those that ask for it. */
+#define EVENT_ASKED_FOR (EVENT_FOREIGN | EVENT_SYNTHETIC | EVENT_QUARANTINED)
 
 /* A delivery to be stored. Everything is borrowed until the job is done; absent texts
  * are NULL. Times are ms since 1970, 0 when not known. */
@@ -53,6 +63,7 @@ struct store_event {
 	char *broadcaster_id;
 	char *broadcaster_name;
 	uint32_t flags;
+	uint64_t duplicate_of; /* seq of the first one, 0: none */
 	struct buf body;
 };
 
@@ -74,7 +85,8 @@ struct store_event_query {
 	size_t bytes_max;     /* the page ends after so many bytes of bodies */
 	const char *type;     /* NULL: any; texts are borrowed */
 	const char *platform; /* NULL: any */
-	bool foreign;         /* with those of other broadcasters */
+	const char *kind;     /* NULL: any (event_kind.h) */
+	uint32_t include;     /* of EVENT_ASKED_FOR, what is not left out */
 };
 
 /* A copy with texts of its own, and its end. */

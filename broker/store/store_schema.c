@@ -137,6 +137,9 @@ const char *const store_schema_steps[] = {
 	"	username TEXT NOT NULL,"
 	"	outcome TEXT NOT NULL"
 	") STRICT;",
+
+	/* 4: events that came again under another message id. */
+	"ALTER TABLE events ADD COLUMN duplicate_of INTEGER;",
 };
 
 const size_t store_schema_count =

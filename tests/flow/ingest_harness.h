@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 #include <event2/event.h>
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -277,14 +278,6 @@ teardown(void **state)
 	return rmdir(folder);
 }
 
-static inline int
-free_key(void **state)
-{
-	(void)state;
-	EVP_PKEY_free(own_key);
-	return 0;
-}
-
 /* Deliveries. */
 
 struct signed_delivery {
@@ -362,6 +355,157 @@ deliver_text(const char *id, const char *body)
 	return deliver(&delivery);
 }
 
+/* Events as they were composed. */
+
+/* An event that came in answer number `first` and the parts after it: its whole JSON in
+ * *text, and how many answers it took. */
+static inline size_t
+join_event(const struct front *front, size_t first, struct buf *text)
+{
+	const struct proto_event *event = &front->answers[first].event;
+	size_t count = 1;
+
+	assert_int_equal(front->answers[first].type, MSG_event);
+	buf_add(text, event->json.data, event->json.length);
+	while (buf_length(text) < event->length) {
+		const struct proto_msg *part = &front->answers[first + count++];
+
+		assert_int_equal(part->type, MSG_event_part);
+		assert_true(part->event_part.json.length > 0);
+		buf_add(text, part->event_part.json.data, part->event_part.json.length);
+	}
+	assert_int_equal(buf_length(text), event->length);
+	return count;
+}
+
+/* What an event says, and its payload byte for byte; good until the next is read. */
+struct event_view {
+	json_t *document;
+	uint64_t seq;
+	const char *id;
+	const char *platform;
+	const char *type;
+	const char *kind;
+	uint32_t version;
+	const char *broadcaster_id;
+	const char *broadcaster_name;
+	char flags[256];
+	bool json; /* the payload is given as JSON */
+	int64_t received_at;
+	int64_t occurred_at;   /* 0: null */
+	uint64_t duplicate_of; /* 0: null */
+	struct buf payload;
+};
+
+static struct event_view event_view;
+
+static inline void
+event_forget(void)
+{
+	json_decref(event_view.document);
+	buf_clear(&event_view.payload);
+	event_view = (struct event_view){ .seq = 0 };
+}
+
+static inline const char *
+text_of(const char *name)
+{
+	return json_string_value(json_object_get(event_view.document, name));
+}
+
+static inline int64_t
+time_of(const char *name)
+{
+	const char *text = text_of(name);
+	int64_t ms = 0;
+
+	if (text)
+		assert_int_equal(time_parse(text, strlen(text), &ms), 0);
+	return ms;
+}
+
+/* The payload is the last member, its text the original one. */
+static inline void
+take_payload(const struct buf *text)
+{
+	static const char name[] = ",\"payload\":";
+	const char *encoded = text_of("payload_base64");
+	const uint8_t *end = buf_bytes(text) + buf_length(text) - 1;
+	const uint8_t *at;
+	size_t length;
+
+	event_view.json = encoded == NULL;
+	if (encoded) {
+		size_t size = strlen(encoded);
+
+		assert_int_equal(
+		    base64_decode(encoded, size,
+			buf_reserve(&event_view.payload, size + 1), size + 1, &length),
+		    0);
+		buf_added(&event_view.payload, length);
+		return;
+	}
+	at = memmem(buf_bytes(text), buf_length(text), name, sizeof(name) - 1);
+	assert_non_null(at);
+	at += sizeof(name) - 1;
+	buf_add(&event_view.payload, at, (size_t)(end - at));
+}
+
+static inline void
+join_flags(const json_t *flags)
+{
+	size_t i;
+	json_t *flag;
+
+	json_array_foreach(flags, i, flag)
+	{
+		if (i)
+			strcat(event_view.flags, " ");
+		strcat(event_view.flags, json_string_value(flag));
+	}
+}
+
+/* Reads the event of answer number `first`, and checks that what the message says
+ * beside it is the same. */
+static inline const struct event_view *
+event_read(const struct front *front, size_t first)
+{
+	const struct proto_event *event = &front->answers[first].event;
+	const json_t *broadcaster;
+	struct buf text = BUF_EMPTY;
+	json_t *document;
+
+	event_forget();
+	(void)join_event(front, first, &text);
+	document = json_loadb((const char *)buf_bytes(&text), buf_length(&text),
+	    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	assert_non_null(document);
+	broadcaster = json_object_get(document, "broadcaster");
+	event_view.document = document;
+	event_view.seq = (uint64_t)json_number_value(json_object_get(document, "seq"));
+	event_view.id = text_of("id");
+	event_view.platform = text_of("platform");
+	event_view.type = text_of("type");
+	event_view.kind = text_of("kind");
+	event_view.version =
+	    (uint32_t)json_number_value(json_object_get(document, "version"));
+	event_view.broadcaster_id =
+	    json_string_value(json_object_get(broadcaster, "id"));
+	event_view.broadcaster_name =
+	    json_string_value(json_object_get(broadcaster, "name"));
+	event_view.received_at = time_of("received_at");
+	event_view.occurred_at = time_of("occurred_at");
+	event_view.duplicate_of =
+	    (uint64_t)json_number_value(json_object_get(document, "duplicate_of"));
+	join_flags(json_object_get(document, "flags"));
+	take_payload(&text);
+	buf_clear(&text);
+	assert_int_equal(event->seq, event_view.seq);
+	assert_string_equal(event->kind, event_view.kind);
+	assert_string_equal(event->flags, event_view.flags);
+	return &event_view;
+}
+
 /* A job that holds the database's thread until the gate opens, and may fail then. */
 struct gate_job {
 	struct store_job job;
@@ -382,6 +526,15 @@ done_gate(struct store_job *job, int result)
 {
 	(void)job;
 	(void)result;
+}
+
+static inline int
+free_key(void **state)
+{
+	(void)state;
+	EVP_PKEY_free(own_key);
+	event_forget();
+	return 0;
 }
 
 #endif

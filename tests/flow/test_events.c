@@ -159,34 +159,13 @@ an_event_behind_many_others_is_found(void **state)
 	assert_int_equal(next_after(), 3 * STORE_EVENT_SCAN_MAX + 1);
 }
 
-/* The first bytes come with the event, the others in parts, in order. */
-static void
-check_payload(size_t first, const uint8_t *body, size_t length)
-{
-	const struct proto_event *event = &api.answers[first].event;
-	size_t at = event->payload.length;
-	size_t i;
-
-	assert_int_equal(api.answers[first].type, MSG_event);
-	assert_int_equal(event->payload_length, length);
-	assert_memory_equal(event->payload.data, body, at);
-	for (i = first + 1; at < length; i++) {
-		const struct proto_bytes *part = &api.answers[i].event_part.payload;
-
-		assert_int_equal(api.answers[i].type, MSG_event_part);
-		assert_true(part->length > 0 && part->length <= length - at);
-		assert_memory_equal(part->data, body + at, part->length);
-		at += part->length;
-	}
-	assert_int_not_equal(api.answers[i].type, MSG_event_part);
-}
-
 static void
 long_payloads_come_in_parts(void **state)
 {
 	static const size_t lengths[] = { 0, 1, 32767, 32768, 32769, 65536, 65537,
 		262144 };
 	uint8_t *body = xmalloc(262144);
+	const struct event_view *event;
 	const struct proto_msg get = { .type = MSG_event_get,
 		.event_get = { .seq = 0 } };
 	size_t i;
@@ -200,8 +179,11 @@ long_payloads_come_in_parts(void **state)
 		fill((unsigned)i + 1, 1, EVENT_NOT_JSON, body, lengths[i]);
 		one.event_get.seq = i + 1;
 		assert_int_equal(front_ask(&api, &one)->type, MSG_list_end);
-		assert_false(api.answers[0].event.json);
-		check_payload(0, body, lengths[i]);
+		event = event_read(&api, 0);
+		assert_false(event->json);
+		assert_int_equal(buf_length(&event->payload), lengths[i]);
+		assert_memory_equal(buf_bytes(&event->payload), body, lengths[i]);
+		assert_int_equal(api.count, 2 + api.answers[0].event.length / 32768);
 	}
 	assert_int_equal(list((struct proto_events_list){ .limit = 500 }), i);
 	free(body);
@@ -243,7 +225,7 @@ one_event_is_found_by_number_or_id(void **state)
 	(void)state;
 	fill(1, 3, 0, "{}", 2);
 	assert_int_equal(front_ask(&api, &get)->type, MSG_list_end);
-	assert_string_equal(api.answers[0].event.id, "e2");
+	assert_string_equal(event_read(&api, 0)->id, "e2");
 	get.event_get = (struct proto_event_get){ .id = "e3" };
 	assert_int_equal(front_ask(&api, &get)->type, MSG_list_end);
 	assert_int_equal(api.answers[0].event.seq, 3);
@@ -356,10 +338,10 @@ an_event_that_was_damaged_says_so(void **state)
 	sqlite3_close(handle);
 	start_broker("{}");
 	assert_int_equal(list((struct proto_events_list){ .limit = 5 }), 2);
-	assert_string_equal(api.answers[0].event.flags, "damaged");
-	assert_false(api.answers[0].event.json);
-	assert_string_equal(api.answers[1].event.flags, "");
-	assert_true(api.answers[1].event.json);
+	assert_string_equal(event_read(&api, 0)->flags, "damaged");
+	assert_false(event_view.json);
+	assert_string_equal(event_read(&api, 1)->flags, "");
+	assert_true(event_view.json);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

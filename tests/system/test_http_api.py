@@ -350,64 +350,61 @@ def test_accounts_are_listed(front, broker):
     assert "expires_at" not in accounts[1]
 
 
-def event(seq, payload=b'{"a": 1}', is_json=True, **more):
-    return ("event", {"seq": seq, "id": f"id{seq}", "platform": "kick", "type": "chat.message.sent",
-                      "version": 1, "received_at": 1768730400000, "occurred_at": 0,
-                      "broadcaster_id": "5", "broadcaster_name": "b\"é", "flags": "",
-                      "json": is_json, "payload_length": len(payload), "payload": payload} | more)
+def event(seq, text=b'{"a": 1}', **more):
+    return ("event", {"seq": seq, "platform": "kick", "type": "chat.message.sent", "kind": "chat",
+                      "flags": "", "flag_bits": 0, "length": len(text), "json": text} | more)
 
 
-def test_events_are_listed_with_their_original_text(front, broker):
-    odd = b'{ "x" :1.0,\t"y":"\\u00e9"}'
+def test_events_are_listed_as_the_broker_composed_them(front, broker):
+    odd = b'{"seq":7,"payload":{ "x" :1.0,\t"y":"\\u00e9"}}'
     broker.answers["events_list"] = lambda m: [
-        event(7, odd), event(9, b"\xff\x00no json", False, broadcaster_id=None,
-                             broadcaster_name=None, occurred_at=5, flags="foreign late"),
-        ("list_end", {"next": 9})]
-    answer = front.ask(path="/events?after=6&limit=2&type=t&platform=kick&include=foreign")
-    page = answer.json()
-    assert page["next_after"] == 9
-    assert odd in answer.body
-    assert page["events"][0] == {
-        "seq": 7, "id": "id7", "platform": "kick", "type": "chat.message.sent", "version": 1,
-        "received_at": "2026-01-18T10:00:00.000Z", "occurred_at": None,
-        "broadcaster": {"id": "5", "name": "b\"é"}, "flags": [], "payload": {"x": 1.0, "y": "é"}}
-    assert page["events"][1]["payload_base64"] == base64.b64encode(b"\xff\x00no json").decode()
-    assert page["events"][1]["flags"] == ["foreign", "late"]
-    assert page["events"][1]["broadcaster"] is None
+        event(7, odd), event(9, b'{"seq":9}', flags="foreign late"), ("list_end", {"next": 9})]
+    answer = front.ask(path="/events?after=6&limit=2&type=t&platform=kick&include=foreign&kind=chat")
+    assert answer.body == b'{"events":[' + odd + b',{"seq":9}],"next_after":9}'
     assert broker.asked[-1].fields == {"after": 6, "limit": 2, "type": "t", "platform": "kick",
-                                       "foreign": True}
+                                       "kind": "chat", "foreign": True, "synthetic": False,
+                                       "quarantined": False}
     front.ask(path="/events")
     assert broker.asked[-1].fields == {"after": 0, "limit": 100, "type": None, "platform": None,
-                                       "foreign": False}
+                                       "kind": None, "foreign": False, "synthetic": False,
+                                       "quarantined": False}
 
 
-def test_long_payloads_come_in_parts(front, broker):
-    payload = json.dumps({"text": "x" * 100000}).encode()
-    raw = bytes(range(256)) * 400
+@pytest.mark.parametrize("words", ["foreign", "synthetic", "quarantined", "synthetic,foreign",
+                                   "quarantined,foreign,synthetic", "foreign,foreign"])
+def test_what_is_left_out_can_be_asked_for(front, broker, words):
+    broker.answers["events_list"] = lambda m: [("list_end", {"next": 0})]
+    assert front.ask(path="/events?include=" + words).status == 200
+    asked = broker.asked[-1].fields
+    assert {word for word in ("foreign", "synthetic", "quarantined") if asked[word]} == \
+        set(words.split(","))
+
+
+def test_long_events_come_in_parts(front, broker):
+    whole = json.dumps({"text": "x" * 100000}).encode()
 
     def rows(m):
-        for seq, whole, is_json in ((1, payload, True), (2, raw, False)):
-            yield ("event", event(seq, whole, is_json)[1] | {"payload": whole[:30000]})
+        for seq in (1, 2):
+            yield ("event", event(seq, whole)[1] | {"json": whole[:30000]})
             for at in range(30000, len(whole), 30000):
-                yield ("event_part", {"payload": whole[at:at + 30000]})
+                yield ("event_part", {"json": whole[at:at + 30000]})
         yield ("list_end", {"next": 2})
 
     broker.answers["events_list"] = lambda m: list(rows(m))
-    events = front.ask(path="/events").json()["events"]
-    assert events[0]["payload"] == json.loads(payload)
-    assert base64.b64decode(events[1]["payload_base64"]) == raw
+    assert front.ask(path="/events").json()["events"] == [json.loads(whole)] * 2
 
 
 def test_broken_pages_are_an_error(front, broker):
-    for rows in ([event(1, b"{}", payload_length=5), ("list_end", {})],
-                 [event(1, b"{}", payload_length=1)], [("event_part", {"payload": b"x"})],
-                 [event(1, b"{}", payload_length=5), event(2)]):
+    for rows in ([event(1, b"{}", length=5), ("list_end", {})],
+                 [event(1, b"{}x", length=2)], [("event_part", {"json": b"x"})],
+                 [event(1, b"{}", length=5), event(2)]):
         broker.answers["events_list"] = lambda m, rows=rows: rows
         assert front.ask(path="/events").status == 500
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=", "after=1&after=2", "limit=0",
-                                   "limit=501", "limit=", "limit=1.5", "include=all",
+                                   "limit=501", "limit=", "limit=1.5", "include=all", "include=foreign,", "include=,", "include=foreign%00x",
+                                   "kind=" + "k" * 17, "kind=a&kind=b", "include=foreign&include=foreign",
                                    "type=" + "t" * 129, "platform=mixer", "type=a&type=b",
                                    "after=18446744073709551616", "after=%31%"[:-1] + "x"])
 def test_event_parameters_that_are_refused(front, broker, query):
@@ -416,7 +413,7 @@ def test_event_parameters_that_are_refused(front, broker, query):
 
 
 def test_one_event(front, broker):
-    broker.answers["event_get"] = lambda m: [event(7), ("list_end", {})]
+    broker.answers["event_get"] = lambda m: [event(7, b'{"seq":7}'), ("list_end", {})]
     assert front.ask(path="/events/7").json()["seq"] == 7
     assert broker.asked[-1].fields == {"seq": 7, "id": None}
     front.ask(path="/events/01ABC")

@@ -67,8 +67,8 @@ def answers(dice):
     """A broker that sometimes answers, fails, stays silent or breaks off."""
     account = ("account", {"platform": "kick", "username": "a", "status": "valid",
                            "scopes": "a", "missing_scopes": "", "identity": "verified"})
-    event = ("event", {"seq": 1, "id": "i", "platform": "kick", "type": "t", "flags": "",
-                       "json": True, "payload_length": 2, "payload": b"{}"})
+    event = ("event", {"seq": 1, "platform": "kick", "type": "t", "kind": "unknown",
+                       "flags": "", "length": 2, "json": b"{}"})
     good = {"delivery": [("delivered", {"verdict": "stored"})],
             "accounts_list": [account, account, ("list_end", {})], "account_get": [account],
             "events_list": [event, event, ("list_end", {"next": 1})],

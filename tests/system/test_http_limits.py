@@ -179,9 +179,9 @@ def test_a_slow_reader_of_a_last_answer_is_not_lingered_for_longer(front):
     """The second of lingering begins when the answer is out, however long that took."""
     part = b"x" * 32768
     broker = front.broker({"events_list": lambda m: [
-        ("event", {"seq": 1, "id": "i", "platform": "kick", "type": "t", "version": 1,
-                   "flags": "", "payload_length": 128 * len(part), "payload": part}),
-        *[("event_part", {"payload": part})] * 127, ("list_end", {"next": 1})]})
+        ("event", {"seq": 1, "platform": "kick", "type": "t", "kind": "unknown", "flags": "",
+                   "length": 128 * len(part), "json": part}),
+        *[("event_part", {"json": part})] * 127, ("list_end", {"next": 1})]})
     with front.connect() as client:
         client.sendall(front.head(path="/events", headers=["Connection: close"]))
         time.sleep(0.5)

@@ -436,7 +436,7 @@ static void
 pages_go_on_after_one_another(void **state)
 {
 	unsigned number = 230;
-	struct store_event_query query = { .limit = 50, .foreign = true };
+	struct store_event_query query = { .limit = 50, .include = EVENT_FOREIGN };
 	uint64_t next = 1;
 	int i;
 
@@ -463,7 +463,7 @@ check_filter(struct store_event_query query, unsigned number, unsigned three,
 	unsigned i;
 	int at = 0;
 
-	query.foreign = foreign;
+	query.include = foreign ? EVENT_FOREIGN : 0;
 	query.limit = PAGE_MAX;
 	got = get_page(&query);
 	for (i = 1; i <= number; i++) {
@@ -539,8 +539,8 @@ the_limit_is_kept_to_the_row(void **state)
 	(void)state;
 	on_database(fill_events, &number);
 	for (limit = 1; limit <= 25; limit++) {
-		struct paging *got = get_page(
-		    &(struct store_event_query){ .limit = limit, .foreign = true });
+		struct paging *got = get_page(&(struct store_event_query){
+		    .limit = limit, .include = EVENT_FOREIGN });
 
 		assert_int_equal(got->result, limit < 20 ? limit : 20);
 		assert_int_equal(got->end, limit >= 20);

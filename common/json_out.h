@@ -4,8 +4,8 @@
  * `key` is NULL inside arrays and for the outermost value. Keys are ours and written as
  * they are; texts are escaped, and bytes that are not UTF-8 become U+FFFD.
  */
-#ifndef HTTPD_JSON_OUT_H
-#define HTTPD_JSON_OUT_H
+#ifndef COMMON_JSON_OUT_H
+#define COMMON_JSON_OUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +29,7 @@ void out_array_end(struct json_out *json);
 /* A text; NULL is written as null. */
 void out_text(struct json_out *json, const char *key, const char *text);
 void out_number(struct json_out *json, const char *key, uint64_t number);
+void out_integer(struct json_out *json, const char *key, int64_t number);
 void out_flag(struct json_out *json, const char *key, bool flag);
 void out_null(struct json_out *json, const char *key);
 

@@ -1,12 +1,13 @@
 /*
- * The JSON writer under every answer. Used by the page files and by respond.c.
+ * The JSON writer under every answer of the API and every event. Used by the pages and
+ * respond.c of httpd, and by the broker where it composes events.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
 #include "common/time.h"
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 
 /* U+FFFD in UTF-8, for bytes that are none. */
 #define REPLACEMENT "\xef\xbf\xbd"
@@ -160,6 +161,16 @@ out_number(struct json_out *json, const char *key, uint64_t number)
 	while ((number /= 10) > 0);
 	out_key(json, key);
 	buf_add(json->buf, text + at, sizeof(text) - at);
+}
+
+void
+out_integer(struct json_out *json, const char *key, int64_t number)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)number);
+	out_key(json, key);
+	buf_add_text(json->buf, text);
 }
 
 void

@@ -16,7 +16,7 @@
 #include "httpd/html.h"
 
 /* Both jansson and the writer are wanted here; their names do not clash. */
-#include "httpd/json_out.h"
+#include "common/json_out.h"
 
 static const char *
 text_of(struct buf *buf)

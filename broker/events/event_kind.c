@@ -1,0 +1,39 @@
+/*
+ * From a platform's type to the neutral kind. Pure; called where events are filtered
+ * and where they are composed.
+ */
+#include <string.h>
+
+#include "broker/events/event_kind.h"
+#include "broker/events/kick_event.h"
+#include "broker/store/store_event.h"
+#include "common/config.h"
+
+/* Types of our own that begin so are about a login; the others are notices. */
+#define ACCOUNT_PREFIX "account."
+
+/* Who knows a platform's types. NULL is answered for a type that is not known. */
+static const struct {
+	enum config_platform_index platform;
+	const char *(*kind)(const char *type, uint32_t version);
+} models[] = {
+	{ CONFIG_PLATFORM_KICK, kick_event_kind },
+};
+
+const char *
+event_kind(const char *platform, const char *type, uint32_t version, uint32_t flags)
+{
+	const char *kind = NULL;
+	size_t i;
+
+	if (!platform || !type)
+		return EVENT_KIND_UNKNOWN;
+	if (flags & EVENT_OWN)
+		return strncmp(type, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0
+		    ? EVENT_KIND_ACCOUNT
+		    : EVENT_KIND_NOTICE;
+	for (i = 0; i < sizeof(models) / sizeof(models[0]) && !kind; i++)
+		if (strcmp(platform, config_platform_name(models[i].platform)) == 0)
+			kind = models[i].kind(type, version);
+	return kind ? kind : EVENT_KIND_UNKNOWN;
+}
