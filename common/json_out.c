@@ -151,6 +151,13 @@ out_text(struct json_out *json, const char *key, const char *text)
 }
 
 void
+out_text_n(struct json_out *json, const char *key, const char *text, size_t length)
+{
+	out_key(json, key);
+	add_text(json->buf, text, length);
+}
+
+void
 out_number(struct json_out *json, const char *key, uint64_t number)
 {
 	char text[24];

@@ -26,8 +26,11 @@ void out_object_end(struct json_out *json);
 void out_array(struct json_out *json, const char *key);
 void out_array_end(struct json_out *json);
 
-/* A text; NULL is written as null. */
+/* A text; NULL is written as null. With a length, it is not NULL and may hold anything.
+ */
 void out_text(struct json_out *json, const char *key, const char *text);
+void
+out_text_n(struct json_out *json, const char *key, const char *text, size_t length);
 void out_number(struct json_out *json, const char *key, uint64_t number);
 void out_integer(struct json_out *json, const char *key, int64_t number);
 void out_flag(struct json_out *json, const char *key, bool flag);

@@ -28,10 +28,17 @@ entity(unsigned char byte)
 void
 html_text(struct buf *out, const char *text)
 {
-	const bool utf8 = text_is_utf8(text, strlen(text));
+	html_text_n(out, text, strlen(text));
+}
+
+void
+html_text_n(struct buf *out, const char *text, size_t length)
+{
+	const bool utf8 = text_is_utf8(text, length);
+	const char *end = text + length;
 	const char *replaced;
 
-	for (; *text; text++) {
+	for (; text < end; text++) {
 		replaced = entity((unsigned char)*text);
 		if (!replaced && !utf8 && (unsigned char)*text >= 0x80)
 			replaced = "?";

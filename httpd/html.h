@@ -13,5 +13,6 @@
 /* Appends text with everything escaped that HTML gives a meaning; bytes that are not
  * UTF-8 and control characters become '?'. */
 void html_text(struct buf *out, const char *text);
+void html_text_n(struct buf *out, const char *text, size_t length);
 
 #endif

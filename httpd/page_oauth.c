@@ -122,12 +122,33 @@ add_standing(struct json_out *json, const struct proto_account *account)
 		out_flag(json, "refreshable", account->refreshable);
 }
 
+/* What will not work for want of a scope; `lines` are those of the message. */
+static void
+add_unmet(struct json_out *json, const char *lines)
+{
+	out_array(json, "unmet_scope");
+	while (*lines) {
+		size_t length = strcspn(lines, "\n");
+		size_t scope = strcspn(lines, " \n");
+		size_t effect = scope < length ? scope + 1 : length;
+
+		out_object(json, NULL);
+		out_text_n(json, "scope", lines, scope);
+		out_text_n(json, "effect", lines + effect, length - effect);
+		out_object_end(json);
+		lines += length + (lines[length] == '\n');
+	}
+	out_array_end(json);
+}
+
 /* What is ours to add, and only where it is news. */
 static void
 add_extra(struct json_out *json, const struct proto_account *account)
 {
 	if (*account->missing_scopes)
 		out_words(json, "missing_scope", account->missing_scopes);
+	if (account->unmet)
+		add_unmet(json, account->unmet);
 	if (strcmp(account->identity, "verified") != 0)
 		out_text(json, "identity", account->identity);
 	if (account->trouble)
@@ -206,6 +227,7 @@ on_accounts(struct request *request, struct proto_msg *answer, bool last)
 	else
 		add_standing(&json, account);
 	out_words(&json, "missing_scope", account->missing_scopes);
+	add_unmet(&json, account->unmet ? account->unmet : "");
 	out_text(&json, "identity", account->identity);
 	out_text(&json, "user_id", account->user_id);
 	out_text(&json, "display_name", account->display_name);

@@ -67,6 +67,120 @@ rows_report(const struct rows *rows, const char *section, const char *name)
 	return NULL;
 }
 
+/* ---- What scopes are missing for ---- */
+
+/* A line of proto_account.unmet: a scope, a space and a sentence. */
+struct unmet {
+	char *scope;
+	char *effect;
+};
+
+/* The next line, escaped; false when there is none. The caller calls unmet_clear. */
+static bool
+unmet_next(const char **lines, struct unmet *ret_unmet)
+{
+	const char *line = *lines;
+	size_t length;
+	size_t scope;
+
+	if (!line || !*line)
+		return false;
+	length = strcspn(line, "\n");
+	scope = strcspn(line, " \n");
+	*ret_unmet = (struct unmet){
+		.scope = xstrndup(line, scope),
+		.effect = scope < length
+		    ? xstrndup(line + scope + 1, length - scope - 1)
+		    : xstrdup(""),
+	};
+	*lines = line + length + (line[length] == '\n');
+	return true;
+}
+
+static void
+unmet_clear(struct unmet *unmet)
+{
+	free(unmet->scope);
+	free(unmet->effect);
+}
+
+void
+rows_unmet_json(struct out_json *json, const char *lines)
+{
+	struct unmet unmet;
+
+	out_json_open(json, "unmet_scope", '[');
+	while (unmet_next(&lines, &unmet)) {
+		out_json_open(json, NULL, '{');
+		out_json_text(json, "scope", unmet.scope);
+		out_json_text(json, "effect", unmet.effect);
+		out_json_close(json, '}');
+		unmet_clear(&unmet);
+	}
+	out_json_close(json, ']');
+}
+
+/* Whether a set of scopes holds one. */
+static bool
+is_among(const char *scopes, const char *scope)
+{
+	const char *at = scopes;
+	size_t length = strlen(scope);
+
+	while ((at = strstr(at, scope))) {
+		if ((at == scopes || at[-1] == ' ') &&
+		    (at[length] == ' ' || !at[length]))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+void
+rows_unmet_print(FILE *stream, const struct rows_unmet *lacking)
+{
+	char *name = out_escape(lacking->username, strlen(lacking->username));
+	const char *lines = lacking->lines;
+	struct unmet unmet;
+
+	while (unmet_next(&lines, &unmet)) {
+		char *scope = out_escape(unmet.scope, strlen(unmet.scope));
+		char *effect = out_escape(unmet.effect, strlen(unmet.effect));
+		bool asked = is_among(lacking->missing_scopes, unmet.scope);
+
+		(void)fprintf(stream, "%s/%s: scope %s is missing: %s; ",
+		    lacking->platform, name, scope, effect);
+		if (!asked)
+			(void)fprintf(stream,
+			    "it is not asked for: add it to --scopes of `streamhold "
+			    "app "
+			    "add %s`, then ",
+			    lacking->platform);
+		(void)fprintf(
+		    stream, "run `streamhold login %s %s`\n", lacking->platform, name);
+		free(scope);
+		free(effect);
+		unmet_clear(&unmet);
+	}
+	free(name);
+}
+
+void
+rows_accounts_unmet(const struct rows *rows)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		const struct proto_account *account = &rows->items[i].account;
+
+		rows_unmet_print(stdout,
+		    &(const struct rows_unmet){ .platform = account->platform,
+			.username = account->username,
+			.missing_scopes = account->missing_scopes,
+			.lines = account->unmet });
+	}
+}
+
 /* ---- Accounts ---- */
 
 bool
@@ -91,6 +205,7 @@ rows_account_json(struct out_json *json, const struct proto_account *account)
 	out_json_flag(json, "refreshable", account->refreshable);
 	out_json_words(json, "scope", account->scopes);
 	out_json_words(json, "missing_scope", account->missing_scopes);
+	rows_unmet_json(json, account->unmet);
 	out_json_text(json, "identity", account->identity);
 	out_json_text(json, "user_id", account->user_id);
 	out_json_text(json, "display_name", account->display_name);

@@ -4,6 +4,8 @@
 #ifndef BROKER_CLI_ROWS_H
 #define BROKER_CLI_ROWS_H
 
+#include <stdio.h>
+
 #include "broker/cli/client.h"
 #include "broker/cli/out.h"
 
@@ -31,6 +33,20 @@ const char *rows_report(const struct rows *rows, const char *section, const char
 void rows_account_json(struct out_json *json, const struct proto_account *account);
 void rows_account_table(struct out_table *table);
 void rows_account_add(struct out_table *table, const struct proto_account *account);
+
+/* What will not work for want of a scope. All borrowed. */
+struct rows_unmet {
+	const char *platform;
+	const char *username;
+	const char *missing_scopes; /* those that were asked for */
+	const char *lines;          /* of proto_account.unmet, NULL: none */
+};
+
+/* Lines for a person, each with what to do; the member "unmet_scope"; and the lines of
+ * all accounts of a list on standard output. */
+void rows_unmet_print(FILE *stream, const struct rows_unmet *lacking);
+void rows_unmet_json(struct out_json *json, const char *lines);
+void rows_accounts_unmet(const struct rows *rows);
 
 /* Whether a person must log in again: the login was lost, or has expired and cannot be
  * refreshed. */

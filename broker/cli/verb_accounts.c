@@ -36,6 +36,7 @@ print_text(const struct rows *rows)
 	for (i = 0; i < rows->count; i++)
 		rows_account_add(&table, &rows->items[i].account);
 	out_table_print(&table);
+	rows_accounts_unmet(rows);
 }
 
 /* Asks about each account, one at a time, and lists them anew. An account that cannot

@@ -18,6 +18,7 @@
 #include "broker/cli/login.h"
 #include "broker/cli/out.h"
 #include "broker/cli/qr.h"
+#include "broker/cli/rows.h"
 #include "broker/cli/talk.h"
 #include "broker/cli/words.h"
 #include "common/text.h"
@@ -252,6 +253,7 @@ print_finished_json(const struct proto_login_finished *finished)
 	out_json_text(&json, "identity", finished->identity);
 	out_json_words(&json, "scope", finished->scopes);
 	out_json_words(&json, "missing_scope", finished->missing_scopes);
+	rows_unmet_json(&json, finished->unmet);
 	out_json_text(&json, "warning", finished->warning);
 	out_json_finish(&json);
 }
@@ -271,6 +273,11 @@ tell(const struct login *login, const struct proto_login_finished *finished)
 		talk_next(
 		    "streamhold login %s %s", finished->platform, finished->username);
 	}
+	rows_unmet_print(stderr,
+	    &(const struct rows_unmet){ .platform = finished->platform,
+		.username = finished->username,
+		.missing_scopes = finished->missing_scopes,
+		.lines = finished->unmet });
 	if (finished->warning)
 		talk("note: %s", finished->warning);
 	talk_next("streamhold status");

@@ -213,6 +213,7 @@ print_text(const struct cli *cli, const struct view *view)
 	for (i = 0; i < view->accounts.count; i++)
 		rows_account_add(&table, &view->accounts.items[i].account);
 	out_table_print(&table);
+	rows_accounts_unmet(&view->accounts);
 }
 
 int

@@ -2,6 +2,8 @@
  * The broadcasters that are ours: the accounts that logged in and the subscriptions of
  * the configuration.
  */
+#include <string.h>
+
 #include "broker/events/ours.h"
 #include "broker/oauth/accounts.h"
 #include "common/text.h"
@@ -32,4 +34,27 @@ ours_has(const struct broker *broker, const struct kick_event *event)
 	return is_subscribed(broker, event) ||
 	    accounts_have_channel(broker->accounts, platform, event->broadcaster_id,
 		event->broadcaster_name, event->broadcaster_slug);
+}
+
+/* Whether a subscription's name means the account; `login` is its slug there. */
+static bool
+names(const char *username, const struct store_account *row)
+{
+	return text_equal_nocase(username, row->username) ||
+	    (row->login && text_equal_nocase(username, row->login)) ||
+	    (row->display_name && text_equal_nocase(username, row->display_name));
+}
+
+const struct config_list *
+ours_wanted(const struct broker *broker, const struct store_account *row)
+{
+	const struct config_subscriptions *wanted = &broker->config.subscriptions.kick;
+	size_t i;
+
+	if (strcmp(row->platform, config_platform_name(CONFIG_PLATFORM_KICK)) != 0)
+		return NULL;
+	for (i = 0; i < wanted->count; i++)
+		if (names(wanted->items[i].username, row))
+			return &wanted->items[i].events;
+	return NULL;
 }

@@ -7,10 +7,15 @@
 
 #include "broker/broker.h"
 #include "broker/events/kick_event.h"
+#include "broker/store/store_account.h"
 
 /* Whether the broadcaster is ours by user id, or by name or slug equal to an account or
  * a subscription without regard to ASCII case. While there is neither account nor
  * subscription everything is ours (design.md 5). */
 bool ours_has(const struct broker *broker, const struct kick_event *event);
+
+/* The events that are wanted of an account, NULL when none are. Borrowed. */
+const struct config_list *
+ours_wanted(const struct broker *broker, const struct store_account *row);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "broker/oauth/account_check.h"
 #include "broker/oauth/accounts.h"
+#include "broker/oauth/needs.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
@@ -27,13 +28,16 @@ status_of(const struct store_account *row)
 }
 
 struct proto_msg
-accounts_message(
-    const struct broker *broker, const struct account *account, char **ret_missing)
+accounts_message(const struct broker *broker, const struct account *account,
+    struct account_texts *ret_texts)
 {
 	const struct store_account *row = &account->row;
 	int64_t margin_ms = (int64_t)broker->config.oauth.refresh_margin_s * 1000;
 
-	*ret_missing = scopes_missing(row->scopes_asked, row->scopes);
+	*ret_texts = (struct account_texts){
+		.missing = scopes_missing(row->scopes_asked, row->scopes),
+		.unmet = needs_unmet(broker, account->platform, row),
+	};
 	return (struct proto_msg){
 		.type = MSG_account,
 		.account = {
@@ -44,7 +48,8 @@ accounts_message(
 			.refresh_at = unsigned_ms(row->expires_at - margin_ms),
 			.refreshable = row->refreshable,
 			.scopes = row->scopes,
-			.missing_scopes = *ret_missing,
+			.missing_scopes = ret_texts->missing,
+			.unmet = ret_texts->unmet,
 			.identity = row->identity,
 			.user_id = row->user_id,
 			.display_name = row->display_name,
@@ -57,16 +62,24 @@ accounts_message(
 	};
 }
 
+void
+account_texts_clear(struct account_texts *texts)
+{
+	free(texts->missing);
+	free(texts->unmet);
+	*texts = (struct account_texts){ .missing = NULL };
+}
+
 /* Sends one account, as the answer to account_get or as a row. */
 static void
 answer(struct client *client, uint32_t rid, const struct account *account)
 {
-	char *missing;
+	struct account_texts texts;
 	const struct proto_msg message =
-	    accounts_message(client->broker, account, &missing);
+	    accounts_message(client->broker, account, &texts);
 
 	client_answer(client, rid, &message);
-	free(missing);
+	account_texts_clear(&texts);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "broker/oauth/account_event.h"
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/login_finish.h"
+#include "broker/oauth/needs.h"
 #include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
@@ -162,6 +163,21 @@ on_kept(struct store_job *store_job, int result)
 	free(job);
 }
 
+/* `unmet` are the lines of needs_unmet. */
+static void
+log_unmet(const struct platform *platform, const char *username, const char *unmet)
+{
+	while (unmet && *unmet) {
+		size_t scope = strcspn(unmet, " ");
+		size_t length = strcspn(unmet, "\n");
+
+		log_warning("oauth", "'%s' at %s was not granted the scope '%s': '%s'",
+		    log_quote(username), platform->name, log_quote_n(unmet, scope),
+		    log_quote_n(unmet + scope + 1, length - scope - 1));
+		unmet += length + 1;
+	}
+}
+
 /* `login` is NULL when its flow has ended meanwhile. */
 static void
 publish(struct keep_job *job, struct login_finish *login)
@@ -173,6 +189,7 @@ publish(struct keep_job *job, struct login_finish *login)
 	char *username = xstrdup(job->row.username);
 	char *scopes = xstrdup(job->row.scopes);
 	char *missing = scopes_missing(job->row.scopes_asked, job->row.scopes);
+	char *unmet = needs_unmet(broker, job->platform, &job->row);
 	char identity[16];
 	const struct proto_login_finished finished = {
 		.platform = job->platform->name,
@@ -180,6 +197,7 @@ publish(struct keep_job *job, struct login_finish *login)
 		.identity = identity,
 		.scopes = scopes,
 		.missing_scopes = missing,
+		.unmet = unmet,
 		.warning = *job->warning ? job->warning : NULL,
 	};
 
@@ -192,6 +210,7 @@ publish(struct keep_job *job, struct login_finish *login)
 	log_info("oauth", "'%s' logged in at %s (%s)%s%s", log_quote(username),
 	    job->platform->name, identity, *job->warning ? ": " : "",
 	    *job->warning ? log_quote(job->warning) : "");
+	log_unmet(job->platform, username, unmet);
 	logins_end(&broker->accounts->logins, job->state_hash, &finished);
 	if (login) {
 		login->told = true;
@@ -204,6 +223,7 @@ publish(struct keep_job *job, struct login_finish *login)
 	free(username);
 	free(scopes);
 	free(missing);
+	free(unmet);
 }
 
 /* ---- What the person should know ---- */

@@ -42,6 +42,7 @@ entry_free(struct logins *logins, struct login_entry *login)
 	free((char *)(uintptr_t)login->finished.identity);
 	free((char *)(uintptr_t)login->finished.scopes);
 	free((char *)(uintptr_t)login->finished.missing_scopes);
+	free((char *)(uintptr_t)login->finished.unmet);
 	free((char *)(uintptr_t)login->finished.warning);
 	free(login);
 }
@@ -140,6 +141,7 @@ logins_end(struct logins *logins, const uint8_t *hash,
 		.identity = xstrdup(finished->identity),
 		.scopes = xstrdup(finished->scopes),
 		.missing_scopes = xstrdup(finished->missing_scopes),
+		.unmet = finished->unmet ? xstrdup(finished->unmet) : NULL,
 		.warning = finished->warning ? xstrdup(finished->warning) : NULL,
 	};
 	answer_all(login);

@@ -84,6 +84,25 @@ struct platform_check {
 	    const struct secret *body, struct identity *identity);
 };
 
+/* What needs a scope. PART_none: nothing that the configuration switches on, only what
+ * programs do with the token. */
+enum platform_part {
+	PART_none,
+	PART_identity, /* looking up who is behind a token */
+	PART_events,   /* events of the account that the configuration wants */
+	PART_chat,     /* actions that write into the chat */
+	PART_MAX
+};
+
+/* A row of the table of scopes (needs.h). */
+struct platform_need {
+	const char *scopes; /* each of them is enough; separated by spaces. NULL ends */
+	enum platform_part part;
+	/* What will not work without: a sentence in which '@' stands for the name of
+	 * the account, and '*' for the wanted events. */
+	const char *effect;
+};
+
 /* Tokens that are revoked one after the other, at most. */
 #define PLATFORM_REVOCATIONS_MAX 2
 
@@ -102,6 +121,9 @@ struct platform {
 	const struct platform_question *questions;
 	const struct platform_device *device; /* NULL: it has none */
 	const struct platform_check *check;
+	const struct platform_need *needs;
+	/* What people call the events that can be wanted; NULL: there are none. */
+	const struct platform_pair *event_words;
 	/* Whether a client has tokens of its own (grant client_credentials). */
 	bool app_tokens;
 	/* Whether a refresh token that was replaced may be tried when the newer one is

@@ -222,6 +222,42 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return count;
 }
 
+/* 1.8 and the sections 4 and 5, which say what each call needs. */
+static const struct platform_need needs[] = {
+	{ "user:read", PART_identity,
+	    "who logged in as @ cannot be looked up, and a new name goes unnoticed" },
+	{ "events:subscribe", PART_events, "* of @ will not arrive" },
+	{ "chat:write", PART_chat, "chat messages cannot be sent as @" },
+	{ "channel:read", PART_none, "the channel of @ cannot be read" },
+	{ "channel:write", PART_none,
+	    "title and category of the channel of @ cannot be changed" },
+	{ "kicks:read", PART_none, "the KICKs leaderboard of @ cannot be read" },
+	{ "channel:rewards:read channel:rewards:write", PART_none,
+	    "channel rewards and redemptions of @ cannot be read" },
+	{ "channel:rewards:write", PART_none,
+	    "channel rewards of @ cannot be changed, nor redemptions accepted" },
+	{ "moderation:ban", PART_none, "nobody can be banned or timed out as @" },
+	{ "moderation:chat_message:manage", PART_none,
+	    "chat messages cannot be deleted as @" },
+	{ "streamkey:read", PART_none, "the stream key of @ cannot be read" },
+	{ NULL, PART_none, NULL },
+};
+
+/* 3.5 */
+static const struct platform_pair event_words[] = {
+	{ "chat.message.sent", "chat messages" },
+	{ "channel.followed", "follows" },
+	{ "channel.subscription.new", "subs" },
+	{ "channel.subscription.renewal", "resubs" },
+	{ "channel.subscription.gifts", "gifted subs" },
+	{ "channel.reward.redemption.updated", "reward redemptions" },
+	{ "livestream.status.updated", "stream starts and ends" },
+	{ "livestream.metadata.updated", "changes of title and category" },
+	{ "moderation.banned", "bans" },
+	{ "kicks.gifted", "gifted KICKs" },
+	{ NULL, NULL },
+};
+
 const struct platform platform_kick = {
 	.name = "kick",
 	.title = "Kick",
@@ -234,6 +270,8 @@ const struct platform platform_kick = {
 	.questions = questions,
 	.takes_previous = true, /* 1.4: since November 2025 */
 	.check = &check,
+	.needs = needs,
+	.event_words = event_words,
 	.app_tokens = true,
 	.revocations = revocations,
 };

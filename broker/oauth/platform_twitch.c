@@ -192,6 +192,27 @@ static const struct platform_device device = {
 	.client_kind = "one of Twitch's developer console",
 };
 
+/* B.7 and B.8. Who is behind a token is told for every token, without a scope. No part
+ * of this program writes into the chat there by itself. */
+static const struct platform_need needs[] = {
+	{ "channel:manage:broadcast", PART_none,
+	    "title and category of the channel of @ cannot be changed" },
+	{ "channel:read:subscriptions", PART_none,
+	    "subs of the channel of @ cannot be read" },
+	{ "bits:read", PART_none, "cheers in the channel of @ cannot be read" },
+	{ "chat:read", PART_none, "chat cannot be read over IRC as @" },
+	{ "chat:edit", PART_none, "chat messages cannot be sent over IRC as @" },
+	{ "user:read:chat", PART_none, "chat cannot be read as @" },
+	{ "user:write:chat", PART_none, "chat messages cannot be sent as @" },
+	{ "moderator:read:followers", PART_none,
+	    "follows of the channel of @ cannot be read" },
+	{ "channel:read:redemptions channel:manage:redemptions", PART_none,
+	    "reward redemptions in the channel of @ cannot be read" },
+	{ "channel:manage:redemptions", PART_none,
+	    "channel rewards of @ cannot be changed, nor redemptions accepted" },
+	{ NULL, PART_none, NULL },
+};
+
 const struct platform platform_twitch = {
 	.name = "twitch",
 	.title = "Twitch",
@@ -204,6 +225,7 @@ const struct platform platform_twitch = {
 	.questions = questions,
 	.device = &device,
 	.check = &check,
+	.needs = needs,
 	.app_tokens = true,
 	.revocations = revocations,
 };

@@ -199,6 +199,23 @@ static const struct platform_device device = {
 	.client_kind = "of the type \"TVs and Limited Input devices\"",
 };
 
+#define SCOPE(name) "https://www.googleapis.com/auth/" name
+
+/* C.11 and C.13. Some scopes include others. */
+static const struct platform_need needs[] = {
+	{ SCOPE("youtube") " " SCOPE("youtube.readonly") " " SCOPE("youtube.force-ssl"),
+	    PART_identity, "which channel logged in as @ cannot be looked up" },
+	{ SCOPE("youtube") " " SCOPE("youtube.force-ssl"), PART_none,
+	    "the channel and the broadcasts of @ cannot be changed" },
+	{ SCOPE("youtube.force-ssl") " " SCOPE("youtube"), PART_none,
+	    "chat messages cannot be sent as @" },
+	{ SCOPE("youtube.upload") " " SCOPE("youtube") " " SCOPE("youtube.force-ssl"),
+	    PART_none, "videos cannot be uploaded as @" },
+	{ SCOPE("youtube.channel-memberships.creator"), PART_none,
+	    "members of the channel of @ cannot be read" },
+	{ NULL, PART_none, NULL },
+};
+
 const struct platform platform_youtube = {
 	.name = "youtube",
 	.title = "YouTube",
@@ -212,6 +229,7 @@ const struct platform platform_youtube = {
 	.device = &device,
 	.takes_previous = true, /* C.5: not rotated, so never refused for reuse */
 	.check = &check,
+	.needs = needs,
 	.revokes_widely = true, /* C.6: the whole project */
 	.revocations = revocations,
 };

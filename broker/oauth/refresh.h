@@ -86,9 +86,17 @@ size_t refresh_count(const struct broker *broker);
 /* What the last refresh of an account failed with; NULL: it did not. */
 const char *refresh_trouble(const struct account *account);
 
-/* The state of a login as a message. *ret_missing is the caller's to free afterwards;
- * all else is borrowed from the account. */
-struct proto_msg accounts_message(
-    const struct broker *broker, const struct account *account, char **ret_missing);
+/* Texts that were made for a message about an account. */
+struct account_texts {
+	char *missing;
+	char *unmet;
+};
+
+/* The state of a login as a message. The caller clears *ret_texts afterwards; all else
+ * is borrowed from the account. */
+struct proto_msg accounts_message(const struct broker *broker,
+    const struct account *account, struct account_texts *ret_texts);
+
+void account_texts_clear(struct account_texts *texts);
 
 #endif

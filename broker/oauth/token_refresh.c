@@ -77,15 +77,15 @@ on_refreshed(void *arg, const struct refresh_end *end)
 	    refresh->flow.broker->accounts, refresh->platform, refresh->username);
 	char sentence[STEPS_SENTENCE_SIZE];
 	struct proto_msg answer;
-	char *missing;
+	struct account_texts texts;
 
 	flow_resume(&refresh->flow);
 	if (end->error != ERR_none) {
 		fail(&refresh->flow, end);
 	} else if (account) {
-		answer = accounts_message(refresh->flow.broker, account, &missing);
+		answer = accounts_message(refresh->flow.broker, account, &texts);
 		flow_answer(&refresh->flow, &answer);
-		free(missing);
+		account_texts_clear(&texts);
 	} else {
 		steps_no_token(refresh->platform, refresh->username, sentence);
 		flow_fail(&refresh->flow, ERR_no_token, sentence);
