@@ -103,7 +103,6 @@ unmet_of(const char *platform, const char *config, const struct store_account *r
 	struct broker broker = { .base = NULL };
 	char *text;
 
-	config_init(&broker.config);
 	assert_int_equal(
 	    config_parse(config, strlen(config), "test", &broker.config, &problem), 0);
 	text = needs_unmet(&broker, platform_find(platform), row);
