@@ -22,6 +22,7 @@ struct vault;
 struct fetcher;
 struct accounts;
 struct ingest;
+struct kick_upkeep;
 struct flow;
 struct hub_listener;
 
@@ -81,6 +82,7 @@ struct broker {
 	struct fetcher *fetcher;
 	struct accounts *accounts;
 	struct ingest *ingest;
+	struct kick_upkeep *kick_upkeep;
 
 	struct front_state api;
 	struct front_state webhook;

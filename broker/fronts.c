@@ -16,6 +16,7 @@
 
 #include "broker/dispatch.h"
 #include "broker/events/ingest.h"
+#include "broker/events/kick_upkeep.h"
 #include "broker/flow.h"
 #include "broker/fronts.h"
 #include "common/alloc.h"
@@ -132,6 +133,7 @@ static void
 drop_client(struct link *link)
 {
 	ingest_client_gone(link->fronts->broker->ingest, &link->client);
+	kick_upkeep_client_gone(link->fronts->broker, &link->client);
 	flows_client_gone(&link->client);
 	chan_free(link->client.chan);
 	link->client.chan = NULL;

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "broker/events/ingest.h"
+#include "broker/events/kick_upkeep.h"
 #include "broker/health.h"
 #include "broker/vault/vault.h"
 #include "common/log.h"
+#include "common/time.h"
 
 struct judgement {
 	const char *state;
@@ -47,6 +49,24 @@ judge_keystore(struct broker *broker)
 	return judgement;
 }
 
+/* For as long as the key before the one in use is good. */
+static bool
+key_change(struct broker *broker, char *text, size_t size)
+{
+	struct kick_upkeep_stats stats;
+	char until[TIME_TEXT_SIZE];
+
+	kick_upkeep_stats(broker, &stats);
+	if (stats.old_until == 0)
+		return false;
+	time_format(stats.old_until, until);
+	(void)snprintf(text, size,
+	    "deliveries are signed with a new public key, '%.16s'; the one before it "
+	    "is good until %s",
+	    ingest_key_id(broker->ingest), until);
+	return true;
+}
+
 static struct judgement
 judge_webhooks(struct broker *broker)
 {
@@ -59,6 +79,8 @@ judge_webhooks(struct broker *broker)
 		judgement.state = "unhealthy";
 		detail =
 		    "the webhook front is not connected; deliveries are not accepted";
+	} else if (key_change(broker, judgement.detail, sizeof(judgement.detail))) {
+		return judgement;
 	}
 	(void)snprintf(judgement.detail, sizeof(judgement.detail), "%s", detail);
 	return judgement;

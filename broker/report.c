@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "broker/events/ingest.h"
+#include "broker/events/kick_upkeep.h"
 #include "broker/flow.h"
 #include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
@@ -189,6 +190,29 @@ put_keystore(struct sink *sink)
 }
 
 static void
+put_public_key(struct sink *sink)
+{
+	struct kick_upkeep_stats stats;
+
+	kick_upkeep_stats(sink->broker, &stats);
+	put_text(sink, "public_key", ingest_key_id(sink->broker->ingest));
+	put_text(sink, "public_key_upkeep", stats.off ? "off" : "on");
+	if (stats.off)
+		return;
+	put_time(sink, "public_key_answered_at", stats.answered_at);
+	put_time(sink, "public_key_changed_at", stats.changed_at);
+	if (stats.old_until)
+		put_time(sink, "public_key_before_until", stats.old_until);
+	put_text(sink, "public_key_trouble", stats.trouble);
+	put_number(sink, "public_key_answers_same", stats.same);
+	put_number(sink, "public_key_answers_changed", stats.changed);
+	put_number(sink, "public_key_answers_refused", stats.refused);
+	put_number(sink, "public_key_answers_failed", stats.failed);
+	put_number(sink, "public_key_suspicions", stats.suspicions);
+	put_number(sink, "public_key_deliveries_held", stats.held);
+}
+
+static void
 put_counts(struct sink *sink)
 {
 	const struct ingest_stats *ingest = ingest_stats(sink->broker->ingest);
@@ -203,7 +227,7 @@ put_counts(struct sink *sink)
 	put_number(sink, "deliveries_failed", ingest->failed);
 	put_number(sink, "deliveries_pending", ingest->pending);
 	put_time(sink, "last_delivery_at", ingest->last_at);
-	put_text(sink, "public_key", ingest_key_id(sink->broker->ingest));
+	put_public_key(sink);
 	LIST_FOREACH (counter, &sink->broker->counters, entry)
 		put_number(sink, counter->name, counter->value);
 }

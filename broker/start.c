@@ -16,6 +16,7 @@
 #include "broker/admin.h"
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
+#include "broker/events/kick_upkeep.h"
 #include "broker/figures.h"
 #include "broker/flow.h"
 #include "broker/fronts.h"
@@ -243,6 +244,9 @@ start_services(struct broker *broker)
 	hub_start(broker);
 	if (ingest_new(broker, &broker->ingest, error) < 0)
 		fatal(EXIT_CONFIG, "ingest", "%s", error);
+	if (kick_upkeep_start(broker) < 0)
+		fatal(EXIT_INIT, "key",
+		    "the public keys cannot be read from the database");
 	if (oauth_start(broker) < 0)
 		fatal(EXIT_INIT, "oauth",
 		    "the accounts cannot be read from the database");
@@ -291,6 +295,7 @@ stop(struct broker *broker)
 	admin_free(running.admin);
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
+	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);
 	oauth_stop(broker);
 	vault_close(broker->vault);

@@ -17,6 +17,7 @@
 #include "broker/events/ingest.h"
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_keys.h"
+#include "broker/events/kick_upkeep.h"
 #include "broker/events/ours.h"
 #include "broker/health.h"
 #include "broker/store/store_event.h"
@@ -76,11 +77,13 @@ refuse(struct client *client, const struct proto_msg *msg, uint64_t *counter,
 	client_answer(client, msg->rid, &answer);
 }
 
+/* False: it was refused, or it waits until the key has been asked for. */
 static bool
-check(struct ingest *ingest, struct client *client, const struct proto_msg *msg,
-    int64_t now, int64_t *ret_sent, enum kick_key_use *ret_signer)
+check(struct ingest *ingest, struct client *client, struct proto_msg *msg, int64_t now,
+    int64_t *ret_sent, enum kick_key_use *ret_signer)
 {
 	const struct proto_delivery *delivery = &msg->delivery;
+	enum kick_verdict verdict;
 
 	if (!is_fresh(ingest, delivery, now, ret_sent)) {
 		refuse(client, msg, &ingest->stats.refused_stale,
@@ -88,10 +91,13 @@ check(struct ingest *ingest, struct client *client, const struct proto_msg *msg,
 		return false;
 	}
 	kick_checker_use(ingest->checker, kick_ring_keys(ingest->ring));
-	if (kick_checker_verify(ingest->checker, now, delivery->message_id,
-		delivery->timestamp, delivery->body.data, delivery->body.length,
-		delivery->signature, ret_signer) == KICK_GOOD)
+	verdict = kick_checker_verify(ingest->checker, now, delivery->message_id,
+	    delivery->timestamp, delivery->body.data, delivery->body.length,
+	    delivery->signature, ret_signer);
+	if (verdict == KICK_GOOD)
 		return true;
+	if (verdict == KICK_WRONG && kick_upkeep_hold(client, msg))
+		return false;
 	refuse(client, msg, &ingest->stats.refused_signature, "the signature is wrong");
 	return false;
 }

@@ -216,6 +216,13 @@ kick_ring_expire(struct kick_ring *ring, int64_t now)
 
 /* Checkers. */
 
+bool
+kick_keys_is_synthetic(const char *message_id)
+{
+	return strncmp(message_id, KICK_SYNTHETIC_PREFIX,
+		   sizeof(KICK_SYNTHETIC_PREFIX) - 1) == 0;
+}
+
 struct kick_checker *
 kick_checker_new(void)
 {
@@ -265,10 +272,8 @@ kick_checker_verify(struct kick_checker *checker, int64_t now, const char *id,
     const char *timestamp, const uint8_t *body, size_t body_length,
     const char *signature, enum kick_key_use *ret_use)
 {
-	const size_t prefix = sizeof(KICK_SYNTHETIC_PREFIX) - 1;
-	enum kick_key_use use = strncmp(id, KICK_SYNTHETIC_PREFIX, prefix) == 0
-	    ? KICK_KEY_synthetic
-	    : KICK_KEY_platform;
+	enum kick_key_use use =
+	    kick_keys_is_synthetic(id) ? KICK_KEY_synthetic : KICK_KEY_platform;
 	enum kick_verdict verdict = KICK_MALFORMED;
 	size_t i;
 

@@ -31,6 +31,8 @@
  * others. The name is a hint; what makes a delivery synthetic is the key. */
 #define KICK_SYNTHETIC_PREFIX "synthetic."
 
+bool kick_keys_is_synthetic(const char *message_id);
+
 enum kick_key_use {
 	KICK_KEY_platform,  /* the platform signs with it */
 	KICK_KEY_synthetic, /* we do */

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -65,13 +67,28 @@ read_pem(const char *pem, size_t length)
 	return key;
 }
 
+/* With an exponent of 1 everybody can sign. Everybody uses 65537. */
+static bool
+has_good_exponent(EVP_PKEY *key)
+{
+	BIGNUM *exponent = NULL;
+	bool good;
+
+	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) != 1)
+		return false;
+	good = BN_is_odd(exponent) && BN_num_bits(exponent) > 16 &&
+	    BN_num_bits(exponent) <= 64;
+	BN_free(exponent);
+	return good;
+}
+
 static bool
 is_acceptable(EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_get_bits(key);
 
 	return EVP_PKEY_is_a(key, "RSA") && bits >= KICK_KEY_BITS_MIN &&
-	    bits <= KICK_KEY_BITS_MAX;
+	    bits <= KICK_KEY_BITS_MAX && has_good_exponent(key);
 }
 
 static bool

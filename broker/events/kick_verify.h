@@ -18,8 +18,8 @@ struct kick_key;
 extern const char kick_public_key[];
 
 /* Reads a PEM public key; a last line without its end is fine. 0, or -EINVAL when it
- * is no RSA public key of a size that is accepted. The caller ends it with
- * kick_key_free. */
+ * is no RSA public key of a size (and with an exponent) that is accepted. The caller
+ * ends it with kick_key_free. */
 int kick_key_read(const char *pem, size_t length, struct kick_key **ret_key);
 
 /* NULL is allowed. */

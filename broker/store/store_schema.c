@@ -140,6 +140,16 @@ const char *const store_schema_steps[] = {
 
 	/* 4: events that came again under another message id. */
 	"ALTER TABLE events ADD COLUMN duplicate_of INTEGER;",
+
+	/* 5: public keys of platforms, each that was ever in use (store_key.h). */
+	"CREATE TABLE public_keys ("
+	"	platform TEXT NOT NULL,"
+	"	id TEXT NOT NULL,"
+	"	pem TEXT NOT NULL,"
+	"	since INTEGER NOT NULL,"
+	"	until INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, id)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

@@ -51,6 +51,8 @@ class Streamhold:
             "server": {"port": 0, "rate_limit_per_s": 0},
             "webhooks": {"port": 0},
             "keystore": {"backend": "file"},
+            # Nobody listens on this port, so a test that has no fakes asks nobody.
+            "platforms": {"kick": {"api_url": "http://127.0.0.1:9/public/v1"}},
             "paths": {"state_dir": str(self.folder / "state"),
                       "runtime_dir": str(self.folder / "run")},
         }, config)
