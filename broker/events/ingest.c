@@ -136,7 +136,10 @@ count(struct ingest_stats *stats, const struct ingest_job *job)
 	stats->stored++;
 	stats->foreign += (job->row.flags & EVENT_FOREIGN) != 0;
 	stats->unknown += (job->row.flags & EVENT_UNKNOWN) != 0;
-	stats->last_at = job->row.received_at;
+	if (job->row.flags & EVENT_SYNTHETIC)
+		stats->synthetic++;
+	else
+		stats->last_at = job->row.received_at;
 }
 
 /* Answer. */
@@ -192,7 +195,8 @@ fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version, bool o
 		.broadcaster_name = or_null(view->broadcaster_name),
 		.flags = (ours ? 0U : EVENT_FOREIGN) |
 		    (view->known ? 0U : EVENT_UNKNOWN) |
-		    (view->json ? 0U : EVENT_NOT_JSON),
+		    (view->json ? 0U : EVENT_NOT_JSON) |
+		    (job->signer == KICK_KEY_synthetic ? EVENT_SYNTHETIC : 0U),
 		.subscription_id = delivery->subscription_id,
 		.timestamp = delivery->timestamp,
 		.signature = delivery->signature,

@@ -33,10 +33,12 @@ struct ingest_stats {
 	uint64_t duplicates;
 	uint64_t foreign;
 	uint64_t unknown;
+	uint64_t synthetic;
 	uint64_t refused_signature;
 	uint64_t refused_stale;
 	uint64_t failed;
-	int64_t last_at; /* wall clock ms of the last stored one, 0: none */
+	int64_t last_at; /* wall clock ms of the last stored one that is not synthetic,
+			  * 0: none */
 	size_t pending;
 };
 const struct ingest_stats *ingest_stats(const struct ingest *ingest);
