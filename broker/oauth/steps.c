@@ -82,6 +82,9 @@ steps_fail_vault(struct flow *flow, int result)
 	else if (result == -ENOENT)
 		sentence = "an item of Streamhold was removed from the keyring; log in "
 			   "or add the client again";
+	else if (result == -EAGAIN && !sentence)
+		sentence = "the keyring does not answer; it is used again as soon as "
+			   "it does";
 	log_error("vault", "%s %llu: %s", flow->kind, (unsigned long long)flow->number,
 	    sentence ? log_quote(sentence) : strerror(-result));
 	flow_fail(flow,

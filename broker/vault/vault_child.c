@@ -409,6 +409,24 @@ result_of(const struct proto_msg *answer)
 									 : -EAGAIN;
 }
 
+/* What made a call fail is the state until it is asked for anew, which is at the next
+ * tick: so whoever is told of the failure is told why. */
+static void
+learn(struct vault_child *child, const struct proto_failed *failed)
+{
+	enum proto_error error = proto_error_by_name(failed->code);
+
+	log_debug("vault", "the keyring says '%s': %s", failed->code,
+	    log_quote(failed->message));
+	if (error != ERR_keystore_locked && error != ERR_keystore_unavailable)
+		return;
+	child->state_at = 0;
+	if (child->condition == VAULT_ready)
+		set_condition(child,
+		    error == ERR_keystore_locked ? VAULT_locked : VAULT_unavailable,
+		    failed->message);
+}
+
 static void
 on_answer(void *arg, struct proto_msg *answer, bool last)
 {
@@ -424,8 +442,7 @@ on_answer(void *arg, struct proto_msg *answer, bool last)
 		return;
 	}
 	if (answer && answer->type == MSG_failed)
-		log_debug("vault", "the keyring says '%s': %s", answer->failed.code,
-		    log_quote(answer->failed.message));
+		learn(child, &answer->failed);
 	end_current(child, result, result == 0 ? answer : NULL);
 	send_next(child);
 }
