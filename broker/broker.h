@@ -45,11 +45,15 @@ struct client {
 /* What a front said about itself, and how the link to it does. */
 struct front_state {
 	bool connected;
+	bool leaving; /* it has said that it stops */
 	uint32_t port;
 	char addresses[512];
 	char sandbox[128];
 	int64_t since; /* wall clock ms of the last change of `connected` */
 	uint64_t connects;
+	uint32_t connections; /* open ones, as last told; so are the next two */
+	uint32_t waiting;     /* requests without their answer */
+	uint64_t memory;      /* bytes */
 };
 
 /* Something counted by name: what fronts report and what the broker counts itself. */

@@ -24,6 +24,8 @@ static const struct {
 } rows[] = {
 	{ MSG_listening, FRONTS, on_listening },
 	{ MSG_count, FRONTS, on_count },
+	{ MSG_leaving, FRONTS, on_leaving },
+	{ MSG_load, FRONTS, on_load },
 
 	{ MSG_credentials_put, BOTH_ENDS, on_credentials_put },
 	{ MSG_credentials_list, BOTH_ENDS, on_credentials_list },

@@ -8,6 +8,12 @@
 
 #include "broker/metrics.h"
 
+/* Sources of the parts, each in the folder of its part; the argument is the broker. */
+void figures_store(struct metrics *metrics, void *broker);
+void figures_ingest(struct metrics *metrics, void *broker);
+void figures_accounts(struct metrics *metrics, void *broker);
+void figures_keystore(struct metrics *metrics, void *broker);
+
 /* Registers every part's source. Call it once, when all parts are there. */
 void figures_start(struct broker *broker);
 

@@ -37,3 +37,20 @@ on_count(struct client *client, struct proto_msg *msg)
 	    client->role == CLIENT_api ? "api" : "webhook", msg->count.name);
 	broker_count(client->broker, name, msg->count.more);
 }
+
+void
+on_leaving(struct client *client, struct proto_msg *msg)
+{
+	(void)msg;
+	state_of(client)->leaving = true;
+}
+
+void
+on_load(struct client *client, struct proto_msg *msg)
+{
+	struct front_state *state = state_of(client);
+
+	state->connections = msg->load.connections;
+	state->waiting = msg->load.waiting;
+	state->memory = msg->load.memory;
+}

@@ -8,5 +8,7 @@
 
 dispatch_fn on_listening;
 dispatch_fn on_count;
+dispatch_fn on_leaving;
+dispatch_fn on_load;
 
 #endif

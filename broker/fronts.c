@@ -63,6 +63,7 @@ static void
 set_connected(struct link *link, bool connected)
 {
 	link->state->connected = connected;
+	link->state->leaving = false;
 	link->state->since = time_now_ms();
 	link->state->connects += connected;
 }
@@ -92,6 +93,9 @@ push_settings(struct link *link)
 	msg.settings.body_max = api ? PROTO_FRAME_MAX : config->webhooks.max_body_bytes;
 	msg.settings.log_level =
 	    config_option_find("logging.level")->words[config->logging.level];
+	msg.settings.log_format =
+	    config_option_find("logging.format")->words[config->logging.format];
+	msg.settings.shutdown_timeout_ms = config->server.shutdown_timeout_ms;
 	msg.settings.allowed_hosts = (const char *)buf_bytes(&hosts);
 	msg.settings.allowed_origins = (const char *)buf_bytes(&origins);
 	if (chan_send(link->client.chan, 0, &msg) < 0)
@@ -145,7 +149,10 @@ on_closed(struct chan *chan, void *arg, const char *reason)
 	struct link *link = arg;
 
 	(void)chan;
-	if (link->state->connected) {
+	if (link->state->connected && link->state->leaving) {
+		log_info("front", "the %s front has stopped", link->name);
+		set_connected(link, false);
+	} else if (link->state->connected) {
 		log_warning(
 		    "front", "the link to the %s front ended: %s", link->name, reason);
 		set_connected(link, false);

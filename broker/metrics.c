@@ -97,6 +97,49 @@ metric_put_us(struct metrics *metrics, int64_t us, ...)
 	put_us(&metrics->text, us);
 }
 
+static void
+put_labelled(struct metrics *metrics, const char *suffix, ...)
+{
+	va_list labels;
+
+	va_start(labels, suffix);
+	put_name(metrics, suffix, labels);
+	va_end(labels);
+}
+
+/* Bounds of the buckets that are written: each the double of the one before, from
+ * 64 us to 69 s, then coarser, since deliveries may come a day late. */
+static const struct {
+	unsigned power; /* microseconds, as power of two */
+	const char *text;
+} bounds[] = { { 6, "0.000064" }, { 7, "0.000128" }, { 8, "0.000256" },
+	{ 9, "0.000512" }, { 10, "0.001024" }, { 11, "0.002048" }, { 12, "0.004096" },
+	{ 14, "0.016384" }, { 16, "0.065536" }, { 18, "0.262144" }, { 20, "1.048576" },
+	{ 22, "4.194304" }, { 24, "16.777216" }, { 26, "67.108864" },
+	{ 29, "536.870912" }, { 32, "4294.967296" }, { 36, "68719.476736" } };
+
+void
+metric_histogram(struct metrics *metrics, const struct histogram *histogram,
+    const char *label, const char *text)
+{
+	const char *extra = label ? "le" : NULL;
+	size_t i;
+
+	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		put_labelled(metrics, "_bucket", label ? label : "le",
+		    label ? text : bounds[i].text, extra, bounds[i].text, NULL);
+		buf_printf(&metrics->text, "%" PRIu64 "\n",
+		    histogram_below(histogram, (int64_t)1 << bounds[i].power));
+	}
+	put_labelled(metrics, "_bucket", label ? label : "le", label ? text : "+Inf",
+	    extra, "+Inf", NULL);
+	buf_printf(&metrics->text, "%" PRIu64 "\n", histogram->count);
+	put_labelled(metrics, "_sum", label, text, NULL);
+	put_us(&metrics->text, (int64_t)histogram->sum_us);
+	put_labelled(metrics, "_count", label, text, NULL);
+	buf_printf(&metrics->text, "%" PRIu64 "\n", histogram->count);
+}
+
 void
 metric_one(struct metrics *metrics, const char *name, enum metric_type type,
     const char *help, uint64_t value)

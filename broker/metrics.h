@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "broker/dispatch.h"
+#include "broker/histogram.h"
 #include "common/buf.h"
 
 #define METRIC_PREFIX "streamhold_"
@@ -43,6 +44,11 @@ __attribute__((sentinel)) void metric_put(struct metrics *metrics, uint64_t valu
 
 /* The same for a time given in microseconds, written in seconds. */
 __attribute__((sentinel)) void metric_put_us(struct metrics *metrics, int64_t us, ...);
+
+/* A histogram of durations: buckets, sum and count. `label` and its text may be NULL.
+ */
+void metric_histogram(struct metrics *metrics, const struct histogram *histogram,
+    const char *label, const char *text);
 
 /* A family that has one value without labels. */
 void metric_one(struct metrics *metrics, const char *name, enum metric_type type,

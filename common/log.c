@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,11 +41,26 @@ static time_t rate_second;
 static struct rate_kind rate_kinds[RATE_KINDS_MAX];
 static size_t rate_kind_count;
 
+/* The variable names the journal's socket by device and inode, and is passed on to
+ * children whose standard error leads elsewhere (systemd.exec(5)). */
+static bool
+is_journal(const char *stream)
+{
+	unsigned long long device;
+	unsigned long long inode;
+	struct stat info;
+	char after;
+
+	return stream && sscanf(stream, "%llu:%llu%c", &device, &inode, &after) == 2 &&
+	    fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device &&
+	    info.st_ino == inode;
+}
+
 void
 log_open(const char *program)
 {
 	program_name = program;
-	journal = getenv("JOURNAL_STREAM") != NULL;
+	journal = is_journal(getenv("JOURNAL_STREAM"));
 }
 
 void
@@ -194,8 +210,7 @@ rate_begin_locked(time_t second)
 		if (!kind->suppressed)
 			continue;
 		(void)snprintf(sentence, sizeof(sentence),
-		    "%u lines of '%.40s' suppressed", kind->suppressed,
-		    kind->subject);
+		    "%u lines of '%.40s' suppressed", kind->suppressed, kind->subject);
 		kind->suppressed = 0;
 		put(LOG_LEVEL_warning, "log", sentence);
 	}

@@ -1,6 +1,6 @@
 /*
  * Log lines to standard error: for a person (text), for a machine (json) or for the
- * journal (level prefix when JOURNAL_STREAM is set).
+ * journal (level prefix when JOURNAL_STREAM names standard error).
  *
  * log_info("token", "refreshed '%s', good for %u s", name, seconds): the subject
  * first, then a sentence with values in single quotes. Everything that a format

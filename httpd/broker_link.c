@@ -38,6 +38,8 @@ struct broker_link {
 	unsigned sent_count;
 	uint64_t counted[LINK_COUNT_MAX]; /* since the last report */
 	uint64_t total[LINK_COUNT_MAX];
+	bool counting;          /* count_event is on */
+	struct proto_load told; /* load as last reported */
 };
 
 static const char *const counter_names[LINK_COUNT_MAX] = {
@@ -46,6 +48,7 @@ static const char *const counter_names[LINK_COUNT_MAX] = {
 #undef LINK_COUNTER
 };
 
+static void report_later(struct broker_link *link);
 static void on_chan_ready(struct chan *chan, void *arg);
 static void on_chan_message(struct chan *chan, void *arg, struct proto_msg *msg);
 static void on_chan_closed(struct chan *chan, void *arg, const char *reason);
@@ -243,6 +246,10 @@ on_chan_ready(struct chan *chan, void *arg)
 	log_info("link", "the broker is linked, version '%s', %u requests were waiting",
 	    log_quote(chan_hello(chan)->version), link->held_count);
 	(void)chan_send(chan, 0, &listening);
+	/* The broker may be another one, which knows of no load. */
+	link->told = (struct proto_load){ 0 };
+	if (!link->counting)
+		report_later(link);
 	send_held(link);
 }
 
@@ -328,33 +335,31 @@ link_is_up(const struct broker_link *link)
 
 /* Counters. */
 
+static void
+report_later(struct broker_link *link)
+{
+	const struct timeval pause = { .tv_sec = COUNT_MS / 1000,
+		.tv_usec = COUNT_MS % 1000 * 1000 };
+
+	link->counting = true;
+	event_add(link->count_event, &pause);
+}
+
 void
 link_count(struct broker_link *link, enum link_counter counter)
 {
-	const struct timeval pause = { .tv_sec = COUNT_MS / 1000,
-		.tv_usec = COUNT_MS % 1000 * 1000 };
-
 	link->counted[counter]++;
 	link->total[counter]++;
-	if (!event_pending(link->count_event, EV_TIMEOUT, NULL))
-		event_add(link->count_event, &pause);
+	if (!link->counting)
+		report_later(link);
 }
 
 static void
-on_count(evutil_socket_t fd, short what, void *arg)
+report_counts(struct broker_link *link)
 {
-	struct broker_link *link = arg;
-	const struct timeval pause = { .tv_sec = COUNT_MS / 1000,
-		.tv_usec = COUNT_MS % 1000 * 1000 };
 	struct proto_msg msg = { .type = MSG_count };
 	unsigned i;
 
-	(void)fd;
-	(void)what;
-	if (!link_is_up(link)) {
-		event_add(link->count_event, &pause);
-		return;
-	}
 	for (i = 0; i < LINK_COUNT_MAX; i++) {
 		if (link->counted[i] == 0)
 			continue;
@@ -363,6 +368,53 @@ on_count(evutil_socket_t fd, short what, void *arg)
 		if (chan_send(link->chan, 0, &msg) == 0)
 			link->counted[i] = 0;
 	}
+}
+
+/* Looks again later as long as there is something that may end without being counted.
+ */
+static void
+report_load(struct broker_link *link)
+{
+	struct proto_msg msg = { .type = MSG_load };
+	struct proto_load *load = &msg.load;
+
+	if (link->options.tell_load)
+		link->options.tell_load(link->options.arg, load);
+	load->waiting = link->sent_count + link->held_count;
+	if ((load->connections != link->told.connections ||
+		load->waiting != link->told.waiting ||
+		load->memory != link->told.memory) &&
+	    chan_send(link->chan, 0, &msg) == 0)
+		link->told = *load;
+	if (load->connections || load->waiting)
+		report_later(link);
+}
+
+static void
+on_count(evutil_socket_t fd, short what, void *arg)
+{
+	struct broker_link *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->counting = false;
+	if (!link_is_up(link)) {
+		report_later(link);
+		return;
+	}
+	report_counts(link);
+	report_load(link);
+}
+
+void
+link_tell_leaving(struct broker_link *link)
+{
+	const struct proto_msg leaving = { .type = MSG_leaving };
+
+	if (!link_is_up(link))
+		return;
+	report_counts(link);
+	(void)chan_send(link->chan, 0, &leaving);
 }
 
 void

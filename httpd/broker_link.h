@@ -55,6 +55,11 @@ enum link_counter {
 	LINK_COUNTER(refused_rate) \
 	LINK_COUNTER(refused_memory) \
 	LINK_COUNTER(refused_malformed) \
+	LINK_COUNTER(connections) \
+	LINK_COUNTER(answered_2xx) \
+	LINK_COUNTER(answered_3xx) \
+	LINK_COUNTER(answered_4xx) \
+	LINK_COUNTER(answered_5xx) \
 	LINK_COUNTER(held) \
 	LINK_COUNTER(held_expired) \
 	LINK_COUNTER(link_stranger)
@@ -72,6 +77,8 @@ struct link_options {
 	const char *sandbox;
 	/* The broker sent settings. */
 	void (*on_settings)(void *arg, const struct proto_settings *settings);
+	/* How much there is to do; `waiting` is filled in by the link. */
+	void (*tell_load)(void *arg, struct proto_load *load);
 	void *arg;
 };
 
@@ -95,6 +102,9 @@ void link_cancel(struct broker_link *link, struct link_request *request);
 
 /* Counts one; the broker is told at most once every COUNT_MS. */
 void link_count(struct broker_link *link, enum link_counter counter);
+
+/* Tells the broker that this front stops in order. */
+void link_tell_leaving(struct broker_link *link);
 
 /* Writes the state to the log (SIGUSR1). */
 void link_dump(const struct broker_link *link);

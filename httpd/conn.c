@@ -49,6 +49,7 @@ conn_new(struct conns *conns, int fd, struct rate_peer peer, bool local)
 	event_add(&conn->read_event, NULL);
 	conn->reading = true;
 	TAILQ_INSERT_TAIL(&conns->list, conn, entry);
+	link_count(conns->httpd->link, LINK_COUNT_connections);
 	if (conns->count++ == 0)
 		event_add(conns->sweep_event, &sweep);
 }

@@ -26,6 +26,9 @@ void conns_free(struct conns *conns);
 /* How many there are. */
 size_t conns_count(const struct conns *conns);
 
+/* Bytes in the buffers of all of them. */
+size_t conns_memory(const struct conns *conns);
+
 /* Closes the ones that wait for a request, and the others after their answer. */
 void conns_drain(struct conns *conns);
 

@@ -73,6 +73,12 @@ conns_count(const struct conns *conns)
 	return conns->count;
 }
 
+size_t
+conns_memory(const struct conns *conns)
+{
+	return conns->memory;
+}
+
 bool
 conns_are_full(const struct conns *conns)
 {

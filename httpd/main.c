@@ -137,6 +137,15 @@ on_conn_gone(struct httpd *httpd)
 }
 
 static void
+tell_load(void *arg, struct proto_load *load)
+{
+	const struct httpd *httpd = arg;
+
+	load->connections = (uint32_t)conns_count(httpd->conns);
+	load->memory = conns_memory(httpd->conns);
+}
+
+static void
 make_parts(struct httpd *httpd, const struct options *options)
 {
 	const struct link_options link = { .role = httpd_role_name(httpd->role),
@@ -148,6 +157,7 @@ make_parts(struct httpd *httpd, const struct options *options)
 		.addresses = listeners_addresses(httpd->listeners),
 		.sandbox = "",
 		.on_settings = settings_on_message,
+		.tell_load = tell_load,
 		.arg = httpd };
 
 	httpd->rate = rate_new();
@@ -185,6 +195,7 @@ drain(struct httpd *httpd)
 	    "stop", "stopping, %zu connections are open", conns_count(httpd->conns));
 	process_notify("STOPPING=1");
 	httpd->draining = true;
+	link_tell_leaving(httpd->link);
 	listeners_free(httpd->listeners);
 	httpd->listeners = NULL;
 	event_add(drain_event, &limit);

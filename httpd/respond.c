@@ -94,6 +94,17 @@ add_number(struct buf *out, const char *name, size_t number)
 	add_header(out, name, text);
 }
 
+static void
+count(const struct request *request, unsigned status)
+{
+	static const enum link_counter classes[] = { LINK_COUNT_answered_2xx,
+		LINK_COUNT_answered_3xx, LINK_COUNT_answered_4xx,
+		LINK_COUNT_answered_5xx };
+
+	assert(status >= 200 && status <= 599);
+	link_count(request->httpd->link, classes[status / 100 - 2]);
+}
+
 void
 respond(struct request *request, const struct answer *answer, const void *body,
     size_t length)
@@ -102,6 +113,7 @@ respond(struct request *request, const struct answer *answer, const void *body,
 
 	assert(!request->answered);
 	request->answered = true;
+	count(request, answer->status);
 	/* The route and not the path, which may hold a state. */
 	log_debug("request", "'%s' answered with %u",
 	    request->route ? request->route->pattern : "-", answer->status);

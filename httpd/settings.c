@@ -56,6 +56,12 @@ set_log_level(const char *word)
 			log_set_level((enum log_level)i);
 }
 
+static void
+set_log_format(const char *word)
+{
+	log_set_format(strcmp(word, "json") == 0 ? LOG_FORMAT_json : LOG_FORMAT_text);
+}
+
 /* The body limit of deliveries also sized the link, so it only changes with a restart.
  */
 void
@@ -70,7 +76,9 @@ settings_on_message(void *arg, const struct proto_settings *from)
 	settings->allowed_hosts = xstrdup(from->allowed_hosts);
 	free(settings->allowed_origins);
 	settings->allowed_origins = xstrdup(from->allowed_origins);
+	httpd->config.server.shutdown_timeout_ms = from->shutdown_timeout_ms;
 	set_log_level(from->log_level);
+	set_log_format(from->log_format);
 	listeners_wake(httpd->listeners);
 	log_debug("settings", "the broker sent settings");
 }

@@ -166,7 +166,9 @@ done_put(struct store_job *base, int result)
 			client_fail(
 			    job->client, job->msg.rid, ERR_storage_failed, NULL);
 	}
-	health_storage(ingest->broker, result);
+	/* For a duplicate nothing was written, so it tells nothing of the disk. */
+	if (result < 0 || !job->duplicate)
+		health_storage(ingest->broker, result);
 	proto_clear(&job->msg);
 	free(job);
 }

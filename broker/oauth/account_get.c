@@ -19,9 +19,11 @@ unsigned_ms(int64_t ms)
 	return ms > 0 ? (uint64_t)ms : 0;
 }
 
-static const char *
-status_of(const struct store_account *row)
+const char *
+accounts_status(const struct account *account)
 {
+	const struct store_account *row = &account->row;
+
 	if (strcmp(row->status, STORE_ACCOUNT_LOST) == 0)
 		return "reauth_required";
 	return row->expires_at > time_now_ms() ? "valid" : "expired";
@@ -43,7 +45,7 @@ accounts_message(const struct broker *broker, const struct account *account,
 		.account = {
 			.platform = account->platform->name,
 			.username = row->username,
-			.status = status_of(row),
+			.status = accounts_status(account),
 			.expires_at = unsigned_ms(row->expires_at),
 			.refresh_at = unsigned_ms(row->expires_at - margin_ms),
 			.refreshable = row->refreshable,

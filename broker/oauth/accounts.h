@@ -81,6 +81,9 @@ bool accounts_have_channel(const struct accounts *accounts, const char *platform
 struct account **accounts_sorted(const struct accounts *accounts,
     const struct platform *platform, size_t *ret_count);
 
+/* "valid", "expired" or "reauth_required". */
+const char *accounts_status(const struct account *account);
+
 /* NULL when none are stored. */
 const struct store_credential *
 accounts_credential(const struct accounts *accounts, const struct platform *platform);

@@ -152,6 +152,7 @@ measure(struct store *store, struct queue *batch, int result, int64_t us)
 	stats->commits++;
 	stats->jobs += batch->count;
 	stats->failures += result < 0;
+	histogram_add(&stats->commit_times, us);
 	average += (us - average) / 8;
 	stats->commit_us = (uint32_t)(average < 0 ? 0 : average);
 }

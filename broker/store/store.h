@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/histogram.h"
+
 struct event_base;
 struct store;
 struct store_job;
@@ -93,8 +95,9 @@ struct store_stats {
 	uint64_t jobs;
 	uint64_t failures;
 	uint32_t commit_us; /* moving average */
-	uint64_t schema;    /* user_version */
-	uint64_t size;      /* bytes of the database file */
+	struct histogram commit_times;
+	uint64_t schema; /* user_version */
+	uint64_t size;   /* bytes of the database file */
 	uint64_t wal_size;
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);

@@ -351,6 +351,7 @@ static const struct proto_msg some_settings = { .type = MSG_settings,
 	.settings = { .connections_max = 1,
 	    .body_max = 1,
 	    .log_level = "info",
+	    .log_format = "text",
 	    .allowed_hosts = "",
 	    .allowed_origins = "" } };
 

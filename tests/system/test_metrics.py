@@ -1,10 +1,16 @@
 """GET /metrics, read by the parser of Prometheus' own Python client, against docs/metrics.md."""
+import os
 import re
+import signal
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ROOT
+from tests.fake import delivery as making
+from tests.fake.sender import exchange, send
+from tests.lib.platforms import CLIENT_SECRET, Platforms, login, put_credentials
 
 COUNTED = {"counter": "_total", "gauge": "", "histogram": ""}
 BASE = re.compile(r"streamhold_[a-z0-9]+(_[a-z0-9]+)*")
@@ -29,6 +35,19 @@ def families(daemon):
         found[name] = family
     assert set(re.findall(r"^# TYPE (\w+)", answer.text, re.M)) == set(found)
     return found
+
+
+def wait_for(daemon, name, wanted, **labels):
+    """Fronts report once a second."""
+    end = time.monotonic() + 10
+    while (last := value(families(daemon), name, **labels)) != wanted:
+        assert time.monotonic() < end, (name, labels, last)
+        time.sleep(0.05)
+
+
+def deliver(daemon, mode="valid", kind="chat.message.sent"):
+    one = making.build(kind, Platforms.signer, mode)
+    return one, send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one)
 
 
 def value(found, name, **labels):
@@ -61,3 +80,75 @@ def test_the_process(daemon):
     assert sample.labels["version"] == daemon.get("/healthz").json()["version"]
     assert value(found, "streamhold_front_connected", role="webhook") == 1
     assert value(found, "streamhold_front_connects_total", role="api") == 1
+
+
+def test_every_answer_and_refusal_of_the_fronts_is_counted(daemon):
+    wait_for(daemon, "streamhold_http_answers_total", 0, role="webhook", **{"class": "2xx"})
+    for mode in ("valid", "valid", "missing_signature"):
+        deliver(daemon, mode)
+    assert daemon.get("/nothing").status == 404
+    assert daemon.get("/healthz", headers={"Host": "evil.example"}).status == 421
+    exchange("127.0.0.1", daemon.webhook_port, b"BREW / HTTP/1.1\r\n\r\n")
+    wait_for(daemon, "streamhold_http_answers_total", 2, role="webhook", **{"class": "2xx"})
+    wait_for(daemon, "streamhold_http_refused_total", 1, role="webhook",
+             reason="header_missing")
+    wait_for(daemon, "streamhold_http_refused_total", 1, role="webhook", reason="malformed")
+    wait_for(daemon, "streamhold_http_refused_total", 1, role="api", reason="host")
+    wait_for(daemon, "streamhold_http_answers_total", 2, role="api", **{"class": "4xx"})
+    wait_for(daemon, "streamhold_http_connections_total", 4, role="webhook")
+    wait_for(daemon, "streamhold_http_connections", 0, role="webhook")
+    wait_for(daemon, "streamhold_http_connections", 1, role="api")     # the one that asks
+
+
+def test_deliveries_by_verdict_and_their_commits(daemon):
+    one, _ = deliver(daemon)
+    send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one)
+    deliver(daemon, "unknown_type")
+    deliver(daemon, "flip_body")
+    deliver(daemon, "old")
+    found = families(daemon)
+    verdicts = {sample.labels["verdict"]: sample.value
+                for sample in found["streamhold_deliveries_total"].samples}
+    assert verdicts == {**dict.fromkeys(verdicts, 0), "stored": 1, "duplicate": 1, "unknown": 1,
+                        "refused_signature": 1, "refused_stale": 1}
+    assert abs(value(found, "streamhold_last_delivery_time_seconds") - time.time()) < 20
+    assert value(found, "streamhold_store_commits_total") >= 3
+    assert value(found, "streamhold_store_size_bytes") > 0
+    assert value(found, "streamhold_store_healthy") == 1
+
+
+def test_histograms_are_whole(daemon):
+    deliver(daemon)
+    family = families(daemon)["streamhold_store_commit_seconds"]
+    buckets = [(float(sample.labels["le"]), sample.value) for sample in family.samples
+               if sample.name.endswith("_bucket")]
+    total, = (sample.value for sample in family.samples if sample.name.endswith("_count"))
+    spent, = (sample.value for sample in family.samples if sample.name.endswith("_sum"))
+    assert buckets == sorted(buckets) and buckets[-1] == (float("inf"), total)
+    assert [count for _, count in buckets] == sorted(count for _, count in buckets)
+    assert total >= 1 and 0 < spent < 60
+
+
+def test_logins_and_keystore(daemon, fakes):
+    fakes.register(daemon, ["kick", "twitch"])
+    put_credentials(daemon, "kick")
+    assert login(daemon, "kick").status == 200
+    found = families(daemon)
+    assert value(found, "streamhold_accounts", platform="kick", status="valid") == 1
+    assert value(found, "streamhold_accounts", platform="twitch", status="valid") == 0
+    assert value(found, "streamhold_account_status", platform="kick", account="streamer123",
+                 status="valid", reason="") == 1
+    expiry = value(found, "streamhold_account_expiry_time_seconds", platform="kick",
+                   account="streamer123")
+    assert 0 < expiry - time.time() < 100000
+    assert value(found, "streamhold_logins_total", outcome="finished") == 1
+    assert value(found, "streamhold_keystore_state", backend="file", state="healthy") == 1
+    assert value(found, "streamhold_keystore_state", backend="file",
+                 state="keystore_locked") == 0
+    assert CLIENT_SECRET not in daemon.get("/metrics").text
+
+
+def test_it_waits_for_a_broker_and_says_when_there_is_none(daemon):
+    os.kill(daemon.broker_pid(), signal.SIGKILL)
+    assert daemon.get("/metrics").status == 200     # held until the next one is there
+    wait_for(daemon, "streamhold_front_connects_total", 1, role="api")

@@ -1,7 +1,10 @@
 """HUP on the real processes: what is in force at once, what waits for a restart, and a file
 that is wrong or gone."""
 import os
+import re
 import signal
+import socket
+import time
 
 import pytest
 
@@ -60,3 +63,59 @@ def test_the_format_of_the_log_changes(daemon):
     daemon.write_config()
     reload(daemon)
     daemon.wait_log('"program":"broker","subject":"config","message":"reloaded')
+
+
+def test_the_format_of_the_fronts_log_changes_too(daemon):
+    daemon.config["logging"] = {"format": "json", "level": "debug"}
+    daemon.write_config()
+    reload(daemon)
+    daemon.wait_log('"level":"debug","program":"api","subject":"settings"')
+    daemon.get("/healthz")
+    daemon.wait_log('"program":"api","subject":"request","message":"')
+    daemon.config["logging"] = {"format": "text", "level": "debug"}
+    daemon.write_config()
+    daemon.log.clear()
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    daemon.wait_log(r"Z debug api settings: ")
+    daemon.wait_log(r"Z debug webhook settings: ")
+
+
+def test_the_time_to_stop_changes_in_fronts_that_run(daemon):
+    daemon.config["server"]["shutdown_timeout_ms"] = 200
+    daemon.write_config()
+    reload(daemon)
+    daemon.wait_log("'server.shutdown_timeout_ms' changed, in force now")
+    daemon.get("/healthz")      # answered after the settings came
+    with socket.create_connection(("127.0.0.1", daemon.api_port)) as client:
+        client.sendall(b"POST /oauth/credentials/kick HTTP/1.1\r\n")
+        wait_for_connection(daemon)
+        started = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - started < 5
+    assert "connections were not finished in time" in daemon.text_log()
+    assert "killing" not in daemon.text_log()
+
+
+def wait_for_connection(daemon):
+    """Until the front has accepted what is not answered yet."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        found = re.search(r'streamhold_http_connections\{role="api"\} (\d+)',
+                          daemon.get("/metrics").text)
+        if found and int(found.group(1)) >= 2:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the connection was never reported")
+
+
+def test_an_ordinary_stop_warns_of_nothing(daemon):
+    daemon.get("/healthz")
+    assert daemon.stop() == 0
+    assert [line for line in daemon.log if "front has stopped" in line and " info " in line]
+    assert not [line for line in daemon.log
+                if re.search(r"Z (warning|error) (broker|api|webhook)", line)]
+
+
+def test_a_front_that_dies_is_warned_of(daemon):
+    os.kill(daemon.children()["httpd"][0], signal.SIGKILL)
+    daemon.wait_log(r"warning broker front: the link to the \w+ front ended")

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,16 +126,52 @@ the_journal_gets_a_level_and_no_time(void **state)
 {
 	char *text;
 
+	struct stat info;
+	char stream[64];
+
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1", 1);
-	log_open("test");
 	catch_lines();
+	assert_int_equal(fstat(STDERR_FILENO, &info), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)info.st_dev,
+	    (unsigned long long)info.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open("test");
 	log_error("a", "one");
 	log_warning("a", "two");
 	log_info("a", "three");
 	log_debug("a", "four");
 	text = caught();
 	assert_string_equal(text, "<3>a: one\n<4>a: two\n<6>a: three\n<7>a: four\n");
+	free(text);
+}
+
+/* The variable is inherited by whoever is started with its output elsewhere. */
+static void
+a_journal_that_is_not_standard_error_gets_nothing(void **state)
+{
+	static const char *const wrong[] = { "", "8:1", "8", "8:", ":", "x:y", "8:1x" };
+	struct stat info;
+	char stream[64];
+	char *text;
+	size_t i;
+
+	(void)state;
+	catch_lines();
+	assert_int_equal(fstat(STDERR_FILENO, &info), 0);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		setenv("JOURNAL_STREAM", wrong[i], 1);
+		log_open("test");
+		log_info("a", "line");
+	}
+	snprintf(stream, sizeof(stream), "%llu:%llux", (unsigned long long)info.st_dev,
+	    (unsigned long long)info.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open("test");
+	log_info("a", "line");
+	text = caught();
+	assert_int_equal(count_lines(text), i + 1);
+	assert_null(strstr(text, "<6>"));
+	assert_non_null(strstr(text, "Z info test a: line\n"));
 	free(text);
 }
 
@@ -479,6 +516,8 @@ main(void)
 		cmocka_unit_test_setup(a_line_says_when_how_bad_who_and_what, reset),
 		cmocka_unit_test_setup(a_json_line_is_an_object, reset),
 		cmocka_unit_test_setup(the_journal_gets_a_level_and_no_time, reset),
+		cmocka_unit_test_setup(
+		    a_journal_that_is_not_standard_error_gets_nothing, reset),
 		cmocka_unit_test_setup(foreign_text_is_escaped, reset),
 		cmocka_unit_test_setup(foreign_text_is_cut_where_it_is_quoted, reset),
 		cmocka_unit_test_setup(eight_quotes_fit_into_one_line, reset),
