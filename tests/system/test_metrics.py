@@ -1,7 +1,9 @@
 """GET /metrics, read by the parser of Prometheus' own Python client, against docs/metrics.md."""
+import contextlib
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -96,8 +98,12 @@ def test_every_answer_and_refusal_of_the_fronts_is_counted(daemon):
     wait_for(daemon, "streamhold_http_refused_total", 1, role="api", reason="host")
     wait_for(daemon, "streamhold_http_answers_total", 2, role="api", **{"class": "4xx"})
     wait_for(daemon, "streamhold_http_connections_total", 4, role="webhook")
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(3):
+            open_ones.enter_context(
+                socket.create_connection(("127.0.0.1", daemon.webhook_port)))
+        wait_for(daemon, "streamhold_http_connections", 3, role="webhook")
     wait_for(daemon, "streamhold_http_connections", 0, role="webhook")
-    wait_for(daemon, "streamhold_http_connections", 1, role="api")     # the one that asks
 
 
 def test_deliveries_by_verdict_and_their_commits(daemon):
