@@ -225,6 +225,7 @@ def test_a_stop_tries_once_more_to_store_what_is_held(streamhold, fakes, folder,
         if not room:
             make_room()
         daemon.start()
+        assert ("was cut off" in daemon.text_log()) != room
         until(lambda: "trouble" not in status(daemon, "kick").json()
               and len(refreshes(fake)) == (1 if room else 2))
         assert status(daemon, "kick").json()["status"] == "valid"
