@@ -23,6 +23,7 @@ struct fetcher;
 struct accounts;
 struct ingest;
 struct kick_upkeep;
+struct trigger_key;
 struct flow;
 struct hub_listener;
 
@@ -87,6 +88,7 @@ struct broker {
 	struct accounts *accounts;
 	struct ingest *ingest;
 	struct kick_upkeep *kick_upkeep;
+	struct trigger_key *trigger_key; /* NULL: none was asked for */
 
 	struct front_state api;
 	struct front_state webhook;

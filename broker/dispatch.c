@@ -6,6 +6,7 @@
 #include "broker/dispatch.h"
 #include "broker/events/events.h"
 #include "broker/events/ingest.h"
+#include "broker/events/trigger.h"
 #include "broker/front_messages.h"
 #include "broker/health.h"
 #include "broker/keystore.h"
@@ -48,6 +49,8 @@ static const struct {
 	{ MSG_delivery, CLIENT_webhook, on_delivery },
 	{ MSG_events_list, BOTH_ENDS, on_events_list },
 	{ MSG_event_get, BOTH_ENDS, on_event_get },
+
+	{ MSG_trigger, CLIENT_admin, on_trigger },
 
 	{ MSG_keystore_get, CLIENT_admin, on_keystore_get },
 	{ MSG_keystore_move, CLIENT_admin, on_keystore_move },

@@ -17,11 +17,11 @@
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
+#include "broker/events/trigger_key.h"
 #include "broker/figures.h"
 #include "broker/flow.h"
 #include "broker/fronts.h"
 #include "broker/oauth/oauth.h"
-#include "broker/oauth/refresh.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
 #include "broker/start.h"
@@ -290,13 +290,13 @@ stop(struct broker *broker)
 
 	process_block_signals();
 	process_notify("STOPPING=1");
-	refresh_finish(broker, broker->config.server.shutdown_timeout_ms);
 	flows_end(broker);
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
 	fronts_free(running.fronts);
 	admin_free(running.admin);
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
+	trigger_key_stop(broker);
 	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);
 	oauth_stop(broker);

@@ -50,7 +50,10 @@ struct cli {
 	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
-	const char *to; /* keystore migrate --to */
+	const char *to;          /* keystore migrate --to */
+	const char *as;          /* trigger --as */
+	const char *broadcaster; /* trigger --broadcaster */
+	const char *count;       /* trigger --count */
 	const char *after;
 	const char *limit;
 	const char *type;
@@ -96,6 +99,7 @@ int verb_exec(struct cli *cli);
 int verb_audit(struct cli *cli);
 int verb_refresh(struct cli *cli);
 int verb_events_list(struct cli *cli);
+int verb_trigger(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);
 int verb_config_schema(struct cli *cli);

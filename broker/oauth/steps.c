@@ -70,10 +70,11 @@ steps_fail_store(struct flow *flow, int result)
 	flow_fail(flow, ERR_storage_failed, NULL);
 }
 
-enum proto_error
-steps_vault_error(const struct vault *vault, int result, const char **ret_sentence)
+void
+steps_fail_vault(struct flow *flow, int result)
 {
-	enum proto_error error = ERR_keystore_unavailable;
+	const struct vault *vault = flow->broker->vault;
+	bool locked = vault_condition(vault) == VAULT_locked;
 	const char *sentence = vault_trouble(vault);
 
 	if (result == -EBADMSG)
@@ -81,25 +82,15 @@ steps_vault_error(const struct vault *vault, int result, const char **ret_senten
 	else if (result == -ENOENT)
 		sentence = "an item of Streamhold was removed from the keyring; log in "
 			   "or add the client again";
-	else if (result == -EAGAIN && vault_condition(vault) == VAULT_locked)
-		error = ERR_keystore_locked;
-	if (result == -EAGAIN && !sentence)
+	else if (result == -EAGAIN && !sentence)
 		sentence = "the keyring does not answer; it is used again as soon as "
 			   "it does";
-	*ret_sentence = sentence ? sentence : proto_error_info(error)->doc;
-	return error;
-}
-
-void
-steps_fail_vault(struct flow *flow, int result)
-{
-	const char *sentence;
-	enum proto_error error =
-	    steps_vault_error(flow->broker->vault, result, &sentence);
-
 	log_error("vault", "%s %llu: %s", flow->kind, (unsigned long long)flow->number,
-	    log_quote(sentence));
-	flow_fail(flow, error, sentence);
+	    sentence ? log_quote(sentence) : strerror(-result));
+	flow_fail(flow,
+	    result == -EAGAIN && locked ? ERR_keystore_locked
+					: ERR_keystore_unavailable,
+	    sentence);
 }
 
 const struct platform *

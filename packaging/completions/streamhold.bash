@@ -12,6 +12,10 @@ _streamhold_names() { # of all, as PLATFORM/NAME
 _streamhold() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local platforms="twitch kick youtube"
+	local types="chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal"
+	types="$types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated"
+	types="$types livestream.metadata.updated moderation.banned kicks.gifted"
+	local oddities="bad-signature duplicate late foreign unknown-version"
 	local every="--config --socket --system --json --no-color --help --version"
 	local verb=${COMP_WORDS[1]:-} second=${COMP_WORDS[2]:-} words=
 
@@ -25,12 +29,20 @@ _streamhold() {
 		mapfile -t COMPREPLY < <(compgen -W "$platforms" -- "$cur")
 		return
 		;;
-	--client-id | --scopes | --timeout | --after | --limit | --min-ttl | --type)
+	--type)
+		mapfile -t COMPREPLY < <(compgen -W "$types" -- "$cur")
+		return
+		;;
+	--as)
+		mapfile -t COMPREPLY < <(compgen -W "$oddities" -- "$cur")
+		return
+		;;
+	--count | --broadcaster | --client-id | --scopes | --timeout | --after | --limit | --min-ttl)
 		return
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit refresh events keystore inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events trigger keystore inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -66,13 +78,14 @@ _streamhold() {
 		"audit "*) words="--limit" ;;
 		"events list") words="--after --limit --type --platform --include-foreign" ;;
 		"events "*) words="list" ;;
+		"trigger "*) words="$types --count --as --broadcaster" ;;
 		"config check" | "config show")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login logout accounts events keystore inspect config version" ;;
+		"help "*) words="up status app login logout accounts events trigger keystore inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

@@ -1,7 +1,10 @@
 # fish completion for streamhold: verbs, options and platforms.
 
 set -l platforms twitch kick youtube
-set -l verbs up status app login logout accounts token exec audit refresh events keystore inspect config version help
+set -l types chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal
+set -a types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated
+set -a types livestream.metadata.updated moderation.banned kicks.gifted
+set -l verbs up status app login logout accounts token exec audit refresh events trigger keystore inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -35,9 +38,13 @@ complete -c streamhold -n "__fish_seen_subcommand_from list" -l after -x -d "gre
 complete -c streamhold -n "__fish_seen_subcommand_from get exec" -l min-ttl -x -d "seconds to live yet"
 complete -c streamhold -n "__fish_seen_subcommand_from get" -l header -d "as a header line"
 complete -c streamhold -n "__fish_seen_subcommand_from list audit" -l limit -x -d "at most so many"
-complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -d "only this type"
+complete -c streamhold -n "__fish_seen_subcommand_from list" -l type -x -a "$types" -d "only this type"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts" -l ask -d "ask the platforms whether the logins are still good"
 complete -c streamhold -n "__fish_seen_subcommand_from accounts list" -l platform -x -a "$platforms" -d "only this platform"
 complete -c streamhold -n "__fish_seen_subcommand_from list" -l include-foreign -d "also events of other channels"
+complete -c streamhold -n "__fish_seen_subcommand_from trigger" -a "$types"
+complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l count -x -d "so many"
+complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l as -x -a "bad-signature duplicate late foreign unknown-version" -d "odd in this way"
+complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l broadcaster -x -d "whose channel"
 complete -c streamhold -n "__fish_seen_subcommand_from keystore" -a "status migrate rotate"
 complete -c streamhold -n "__fish_seen_subcommand_from migrate" -l to -x -a "file secret-service" -d "where to"

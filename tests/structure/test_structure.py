@@ -29,7 +29,7 @@ OWNERS = {
     "qrencode.h": ["broker/cli/qr"],
     "gio/": [], "glib": [],
     "libsecret/": ["broker/vault/vault_helper"],
-    "openssl/": ["common/crypto", "broker/events/kick_verify"],
+    "openssl/": ["common/crypto", "broker/events/kick_verify", "broker/events/kick_sign"],
 }
 
 FORBIDDEN_CALLS = {"strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "atol",
