@@ -22,6 +22,7 @@
 #include "broker/flow.h"
 #include "broker/fronts.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/refresh.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
 #include "broker/start.h"
@@ -290,6 +291,7 @@ stop(struct broker *broker)
 
 	process_block_signals();
 	process_notify("STOPPING=1");
+	refresh_finish(broker, broker->config.server.shutdown_timeout_ms);
 	flows_end(broker);
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
 	fronts_free(running.fronts);

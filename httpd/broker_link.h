@@ -62,6 +62,10 @@ enum link_counter {
 	LINK_COUNTER(answered_5xx) \
 	LINK_COUNTER(held) \
 	LINK_COUNTER(held_expired) \
+	LINK_COUNTER(stream_opened) \
+	LINK_COUNTER(stream_refused) \
+	LINK_COUNTER(stream_slow) \
+	LINK_COUNTER(stream_gap) \
 	LINK_COUNTER(link_stranger)
 	LINK_COUNTERS
 #undef LINK_COUNTER

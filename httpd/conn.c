@@ -6,6 +6,7 @@
  * Deadlines are stamps that one sweep looks at, so that no timer moves per request.
  */
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -21,6 +22,7 @@ static const int64_t phase_ms[CONN_PHASE_MAX] = {
 	[CONN_HEAD] = HEADER_MS,
 	[CONN_BODY] = BODY_MS,
 	[CONN_PENDING] = INT64_MAX / 2,
+	[CONN_STREAM] = INT64_MAX / 2,
 	[CONN_LINGER] = LINGER_MS,
 };
 
@@ -58,7 +60,11 @@ void
 conn_free(struct conn *conn)
 {
 	struct conns *conns = conn->conns;
+	const struct conn_stream_calls *stream = conn->stream;
 
+	conn->stream = NULL;
+	if (stream)
+		stream->gone(conn->stream_arg, conn->slow);
 	event_del(&conn->read_event);
 	event_del(&conn->write_event);
 	(void)close(conn->fd);
@@ -320,7 +326,7 @@ on_read(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	enter(conn);
-	if (conn->phase == CONN_LINGER) {
+	if (conn->phase == CONN_LINGER || conn->phase == CONN_STREAM) {
 		conn_throw_away(conn);
 	} else {
 		conn_read(conn);
@@ -339,13 +345,58 @@ on_write(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	enter(conn);
 	conn_flush(conn);
-	if (conn->phase < CONN_PENDING && !conn->writing) {
+	if (conn->phase == CONN_STREAM && conn->stream && !conn->writing) {
+		conn->stream->drained(conn->stream_arg);
+	} else if (conn->phase < CONN_PENDING && !conn->writing) {
 		/* The wait for the next request starts with the answer's end. */
 		conn->changed = true;
 		run(conn);
 	}
 	begin_deadline(conn);
 	leave(conn);
+}
+
+/* Streams. */
+
+void
+conn_stream(struct conn *conn, const struct conn_stream_calls *calls, void *arg)
+{
+	int size = STREAM_SOCKET_BYTES;
+
+	conn->stream = calls;
+	conn->stream_arg = arg;
+	conn_set_phase(conn, conn->eof ? CONN_DEAD : CONN_STREAM);
+	/* A peer that does not read takes no more of the kernel's memory than this. */
+	(void)setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	conn_set_reading(conn, true);
+}
+
+bool
+conn_stream_flush(struct conn *conn)
+{
+	bool alive;
+
+	enter(conn);
+	if (!conn->writing)
+		conn_flush(conn);
+	begin_deadline(conn);
+	alive = conn->phase != CONN_DEAD;
+	leave(conn);
+	return alive;
+}
+
+bool
+conn_is_writing(const struct conn *conn)
+{
+	return conn->writing;
+}
+
+void
+conn_stream_end(struct conn *conn)
+{
+	conn->stream = NULL;
+	conn->closing = true;
+	(void)conn_stream_flush(conn);
 }
 
 /* What the other files ask. */

@@ -51,6 +51,30 @@ bool conn_is_local(const struct conn *conn);
  * may be gone afterwards. */
 void conn_resume(struct conn *conn);
 
+/* An answer without an end. */
+struct conn_stream_calls {
+	/* The peer has taken all of the output. */
+	void (*drained)(void *arg);
+	/* The connection is closed; `slow`: its peer took too little for WRITE_MS. */
+	void (*gone)(void *arg, bool slow);
+};
+
+/* Turns the connection of a request that is not answered yet into a stream. What the
+ * peer still sends is thrown away; when it closes, even one side only, the connection
+ * ends. `calls` are static. */
+void conn_stream(struct conn *conn, const struct conn_stream_calls *calls, void *arg);
+
+/* Writes what was added to the output. False: the connection is gone, and `gone` was
+ * called. */
+bool conn_stream_flush(struct conn *conn);
+
+/* Whether output waits for the peer. */
+bool conn_is_writing(const struct conn *conn);
+
+/* Ends a stream after its output, without a call to `gone`. The connection may be gone
+ * afterwards. */
+void conn_stream_end(struct conn *conn);
+
 /* Counts what the connection's buffers hold, so that all connections together stay
  * within MEMORY_MAX. Called by pages whose request grows between events of the
  * connection. */

@@ -24,6 +24,7 @@ enum conn_phase {
 	CONN_HEAD,    /* the end of the headers */
 	CONN_BODY,    /* the end of the body; the head was accepted */
 	CONN_PENDING, /* the broker, which has been asked */
+	CONN_STREAM,  /* nothing: whoever streams writes when there is something */
 	/* The last answer is out. What still comes is thrown away for a moment, so that
 	 * no reset destroys the answer before it is read. */
 	CONN_LINGER,
@@ -51,6 +52,9 @@ struct conn {
 	size_t thrown;    /* bytes, while lingering */
 	size_t charged;   /* buffer bytes that count in conns->memory */
 	struct rate_peer peer;
+	const struct conn_stream_calls *stream; /* NULL: none, or it was ended */
+	void *stream_arg;
+	bool slow; /* closed because the peer did not read */
 	struct event read_event;
 	struct event write_event;
 	struct buf in;

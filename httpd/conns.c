@@ -35,10 +35,12 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	for (conn = TAILQ_FIRST(&conns->list); conn; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
 		/* A peer that takes its answer slowly has the time that this needs. */
-		if ((conn->writing ? conn->write_by : conn->deadline) <= now)
+		if ((conn->writing ? conn->write_by : conn->deadline) <= now) {
+			conn->slow = conn->writing;
 			conn_free(conn);
-		else
+		} else {
 			shrink(conn, now);
+		}
 	}
 }
 
@@ -108,7 +110,8 @@ conns_dump(const struct conns *conns)
 		phases[conn->phase]++;
 	log_info("dump",
 	    "connections %zu: idle %zu, in head %zu, in body %zu, pending %zu, "
-	    "lingering %zu; buffers %zu bytes",
+	    "streaming %zu, lingering %zu; buffers %zu bytes",
 	    conns->count, phases[CONN_IDLE], phases[CONN_HEAD], phases[CONN_BODY],
-	    phases[CONN_PENDING], phases[CONN_LINGER], conns->memory);
+	    phases[CONN_PENDING], phases[CONN_STREAM], phases[CONN_LINGER],
+	    conns->memory);
 }

@@ -15,6 +15,7 @@ struct broker_link;
 struct conns;
 struct listeners;
 struct rate;
+struct streams;
 
 enum httpd_role { HTTPD_API, HTTPD_WEBHOOK, HTTPD_ROLE_MAX };
 
@@ -43,7 +44,8 @@ struct httpd {
 	struct conns *conns;
 	struct broker_link *link;
 	struct rate *rate;
-	bool draining; /* finishing what is in progress, accepting nothing */
+	struct streams *streams; /* of the API front, else NULL */
+	bool draining;           /* finishing what is in progress, accepting nothing */
 };
 
 /* "api" or "webhook". */

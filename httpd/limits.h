@@ -74,6 +74,37 @@
 /* Bytes of the figures for Prometheus. */
 #define METRICS_BYTES_MAX (1024 * 1024)
 
+/* Streams of events that are open at one time; the next is answered 503. */
+#define STREAM_READERS_MAX 256
+/* A reader gets more while fewer bytes than this wait in its output. With one page, or
+ * one event, on top that is all that a slow reader takes. */
+#define STREAM_OUTPUT_HIGH 65536
+/* The kernel's buffer of a stream, bytes. */
+#define STREAM_SOCKET_BYTES (128 * 1024)
+/* Silence after which a comment is sent, and how often that is looked at. */
+#define STREAM_BEAT_MS 15000
+#define STREAM_TICK_MS 1000
+/* When clients are told to come back after a break, milliseconds. */
+#define STREAM_RETRY_MS 1000
+/* Pages for readers that are behind the feed: events and about so many bytes each, and
+ * how many are asked for at one time. */
+#define STREAM_PAGE_EVENTS 100
+#define STREAM_PAGE_BYTES (128 * 1024)
+#define STREAM_PAGES_MAX 2
+
+/* The feed keeps so many of the newest events, of so many bytes together, for readers
+ * that are almost there. */
+#define FEED_EVENTS_MAX 4096
+#define FEED_BYTES_MAX (4 * 1024 * 1024)
+/* One answer of the broker to the feed. */
+#define FEED_PAGE_EVENTS 100
+#define FEED_PAGE_BYTES (256 * 1024)
+/* How long the broker waits for an event, what is waited between two answers, and after
+ * one that failed. */
+#define FEED_WAIT_MS 10000
+#define FEED_PAUSE_MS 5
+#define FEED_RETRY_MS 200
+
 /* Bytes of an event page's answer while it is put together. */
 #define PAGE_BYTES_MAX (16 * 1024 * 1024)
 

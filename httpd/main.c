@@ -31,6 +31,7 @@
 #include "httpd/rate.h"
 #include "httpd/route.h"
 #include "httpd/settings.h"
+#include "httpd/stream.h"
 
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 
@@ -163,6 +164,8 @@ make_parts(struct httpd *httpd, const struct options *options)
 	httpd->rate = rate_new();
 	httpd->conns = conns_new(httpd, on_conn_gone);
 	httpd->link = link_new(httpd->base, sock_passed("link", 0), &link);
+	if (httpd->role == HTTPD_API)
+		httpd->streams = streams_new(httpd);
 	guard_init(httpd);
 	route_set_delivery_path(httpd->config.webhooks.path);
 	json_in_init();
@@ -199,6 +202,7 @@ drain(struct httpd *httpd)
 	listeners_free(httpd->listeners);
 	httpd->listeners = NULL;
 	event_add(drain_event, &limit);
+	streams_drain(httpd->streams);
 	conns_drain(httpd->conns);
 	if (conns_count(httpd->conns) == 0)
 		event_base_loopexit(httpd->base, NULL);
@@ -216,6 +220,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	case SIGUSR1:
 		conns_dump(httpd->conns);
 		link_dump(httpd->link);
+		streams_dump(httpd->streams);
 		break;
 	case SIGUSR2:
 		log_toggle_debug();
@@ -260,6 +265,7 @@ clean_up(struct httpd *httpd)
 	httpd->listeners = NULL;
 	httpd->draining = true;
 	conns_free(httpd->conns);
+	streams_free(httpd->streams);
 	link_free(httpd->link);
 	rate_free(httpd->rate);
 	for (i = 0; i < SIGNAL_COUNT; i++)

@@ -27,6 +27,9 @@ void page_credentials_delete(struct request *request);
 void page_events(struct request *request);
 void page_event(struct request *request);
 
+/* page_stream.c: events as they come. */
+void page_stream(struct request *request);
+
 /* page_health.c */
 void page_healthz(struct request *request);
 void page_readyz(struct request *request);

@@ -2,21 +2,17 @@
  * Stored events: GET /events and GET /events/:id. The broker composes them
  * (docs/events.md); here they are put together from their parts and never parsed.
  */
-#include <errno.h>
 #include <string.h>
 
-#include "common/config.h"
+#include "common/event.h"
 #include "common/text.h"
 #include "httpd/conn.h"
+#include "httpd/event_query.h"
 #include "httpd/httpd.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"
 
-#define LIMIT_DEFAULT 100
-#define LIMIT_MAX 500
-#define TYPE_MAX 128
-#define KIND_MAX 16
 #define ID_MAX 128
 
 /* Rows. The broker composes events; request->body collects them, request->missing says
@@ -46,6 +42,8 @@ begin_event(struct request *request, const struct proto_event *event)
 static bool
 take_row(struct request *request, const struct proto_msg *row)
 {
+	if (row->type == MSG_events_span)
+		return true;
 	if (row->type == MSG_event)
 		return begin_event(request, &row->event);
 	return row->type == MSG_event_part && request->missing > 0 &&
@@ -97,132 +95,53 @@ begin_page(struct request *request)
 	request->missing = 0;
 }
 
-static bool
-refuse(struct request *request, const char *sentence)
+static const char *
+keep_list(struct request *request, const char *list)
 {
-	respond_error(request, ERR_invalid_request, sentence);
-	return false;
+	return list[0] ? request_keep(request, list, strlen(list)) : NULL;
 }
 
-/* Reads a number parameter over its default. */
-static bool
-read_number(const struct url_query *query, const char *name, uint64_t least,
-    uint64_t most, uint64_t *number)
+/* Asks for what comes after the last event: where that is comes with the page. */
+static void
+ask_for_now(struct proto_events_list *list)
 {
-	struct url_text value;
-	int result = url_query_find(query, name, &value);
-
-	if (result == -ENOENT)
-		return true;
-	return result == 0 && text_to_u64(value.data, value.length, most, number) &&
-	    *number >= least;
+	list->after = UINT64_MAX;
+	list->follow = true;
 }
 
-/* What is left out unless it is asked for. */
-static const struct {
-	const char *word;
-	size_t flag; /* offset in struct proto_events_list */
-} includes[] = {
-	{ "foreign", offsetof(struct proto_events_list, foreign) },
-	{ "synthetic", offsetof(struct proto_events_list, synthetic) },
-	{ "quarantined", offsetof(struct proto_events_list, quarantined) },
-};
-
-static bool
-include_word(struct proto_events_list *list, const char *word, size_t length)
+static void
+fill_list(struct request *request, const struct event_query *query)
 {
-	size_t i;
+	struct proto_events_list *list = &request->msg.events_list;
 
-	for (i = 0; i < sizeof(includes) / sizeof(includes[0]); i++)
-		if (strlen(includes[i].word) == length &&
-		    memcmp(includes[i].word, word, length) == 0) {
-			*(bool *)((char *)list + includes[i].flag) = true;
-			return true;
-		}
-	return false;
-}
-
-/* Words with commas between. */
-static bool
-read_include(struct request *request, const struct url_query *query,
-    struct proto_events_list *list)
-{
-	struct url_text value;
-	bool several = false;
-	const struct url_text *text =
-	    request_parameter(query, "include", &value, &several);
-	const char *at;
-	size_t length;
-
-	if (several)
-		return refuse(request, "A parameter is given twice");
-	for (at = text ? text->data : NULL; at; at += length + 1) {
-		length = strcspn(at, ",");
-		if (!include_word(list, at, length))
-			return refuse(request,
-			    "include takes foreign, synthetic and quarantined, with "
-			    "commas between");
-		if (!at[length])
-			break;
-	}
-	return true;
-}
-
-static bool
-read_filters(struct request *request, const struct url_query *query,
-    struct proto_events_list *list)
-{
-	struct url_text value;
-	bool several = false;
-	const struct url_text *text;
-	int i;
-
-	text = request_parameter(query, "type", &value, &several);
-	if (text && text->length > TYPE_MAX)
-		return refuse(request, "type is longer than 128 bytes");
-	if (text)
-		list->type = request_keep(request, text->data, text->length);
-	text = request_parameter(query, "kind", &value, &several);
-	if (text && text->length > KIND_MAX)
-		return refuse(request, "kind is longer than 16 bytes");
-	if (text)
-		list->kind = request_keep(request, text->data, text->length);
-	text = request_parameter(query, "platform", &value, &several);
-	for (i = 0; text && i < CONFIG_PLATFORM_MAX; i++)
-		if (strcmp(text->data,
-			config_platform_name((enum config_platform_index)i)) == 0)
-			list->platform =
-			    config_platform_name((enum config_platform_index)i);
-	if (text && !list->platform) {
-		respond_invalid_platform(request);
-		return false;
-	}
-	if (several)
-		return refuse(request, "A parameter is given twice");
-	return read_include(request, query, list);
+	request->msg.type = MSG_events_list;
+	*list = (struct proto_events_list){ .after = query->after,
+		.limit = query->limit,
+		.type = keep_list(request, query->types),
+		.platform = keep_list(request, query->platforms),
+		.kind = keep_list(request, query->kinds),
+		.broadcaster = keep_list(request, query->broadcasters),
+		.foreign = (query->include & EVENT_FOREIGN) != 0,
+		.synthetic = (query->include & EVENT_SYNTHETIC) != 0,
+		.quarantined = (query->include & EVENT_QUARANTINED) != 0 };
+	if (query->now)
+		ask_for_now(list);
 }
 
 void
 page_events(struct request *request)
 {
-	struct proto_events_list *list = &request->msg.events_list;
-	const struct url_query *query;
-	uint64_t limit = LIMIT_DEFAULT;
+	const struct url_query *parameters;
+	struct event_query query;
+	const char *problem;
 
-	if (request_query(request, &query) < 0)
+	if (request_query(request, &parameters) < 0)
 		return;
-	request->msg.type = MSG_events_list;
-	if (!read_number(query, "after", 0, UINT64_MAX, &list->after)) {
-		(void)refuse(request, "after must be a whole number");
-		return;
-	}
-	if (!read_number(query, "limit", 1, LIMIT_MAX, &limit)) {
-		(void)refuse(request, "limit must be a whole number from 1 to 500");
+	if (event_query_read(parameters, &query, &problem) < 0) {
+		event_query_refuse(request, problem);
 		return;
 	}
-	list->limit = (uint32_t)limit;
-	if (!read_filters(request, query, list))
-		return;
+	fill_list(request, &query);
 	request->on_restart = begin_page;
 	begin_page(request);
 	request_ask(request, ANSWER_MS, on_page);

@@ -27,6 +27,7 @@ static const struct {
 	{ 403, "HTTP/1.1 403 Forbidden\r\n" },
 	{ 404, "HTTP/1.1 404 Not Found\r\n" },
 	{ 405, "HTTP/1.1 405 Method Not Allowed\r\n" },
+	{ 406, "HTTP/1.1 406 Not Acceptable\r\n" },
 	{ 409, "HTTP/1.1 409 Conflict\r\n" },
 	{ 413, "HTTP/1.1 413 Content Too Large\r\n" },
 	{ 414, "HTTP/1.1 414 URI Too Long\r\n" },
@@ -105,6 +106,16 @@ count(const struct request *request, unsigned status)
 	link_count(request->httpd->link, classes[status / 100 - 2]);
 }
 
+/* What every answer begins with. */
+static void
+add_start(struct buf *out, unsigned status, const char *policy)
+{
+	buf_add_text(out, status_line(status));
+	buf_add_text(out, date_header());
+	buf_add(out, security_headers, sizeof(security_headers) - 1);
+	add_header(out, "", policy);
+}
+
 void
 respond(struct request *request, const struct answer *answer, const void *body,
     size_t length)
@@ -119,10 +130,7 @@ respond(struct request *request, const struct answer *answer, const void *body,
 	    request->route ? request->route->pattern : "-", answer->status);
 	if (conn_must_close(request->conn))
 		request->close = true;
-	buf_add_text(out, status_line(answer->status));
-	buf_add_text(out, date_header());
-	buf_add(out, security_headers, sizeof(security_headers) - 1);
-	add_header(out, "", answer->policy ? answer->policy : strict_policy);
+	add_start(out, answer->status, answer->policy ? answer->policy : strict_policy);
 	if (answer->code)
 		add_header(out, "Streamhold-Error: ", answer->code);
 	if (answer->allow)
@@ -137,6 +145,21 @@ respond(struct request *request, const struct answer *answer, const void *body,
 	buf_add(out, "\r\n", 2);
 	if (!request->head)
 		buf_add(out, body, length);
+}
+
+void
+respond_stream(struct request *request, const char *type)
+{
+	struct buf *out = conn_out(request->conn);
+
+	count(request, 200);
+	log_debug("request", "'%s' answered with a stream", request->route->pattern);
+	request->close = true;
+	add_start(out, 200, strict_policy);
+	add_header(out, "Content-Type: ", type);
+	/* nginx would keep events until it has enough of them. */
+	buf_add_text(out, "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n");
+	request->answered = request->head;
 }
 
 void

@@ -30,6 +30,10 @@ void respond(struct request *request, const struct answer *answer, const void *b
 void respond_buf(
     struct request *request, const struct answer *answer, const struct buf *body);
 
+/* The head of 200 with a body that ends with the connection. An answer to HEAD is whole
+ * by that. */
+void respond_stream(struct request *request, const char *type);
+
 /* 200 with JSON. */
 void respond_json(struct request *request, const struct buf *body);
 

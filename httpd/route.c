@@ -23,6 +23,7 @@ static const struct route routes[] = {
 	{ HTTP_GET, "/metrics", HTTPD_API, 0, page_metrics },
 	{ HTTP_GET, "/openapi.json", HTTPD_API, 0, page_openapi },
 	{ HTTP_GET, "/events", HTTPD_API, 0, page_events },
+	{ HTTP_GET, "/events/stream", HTTPD_API, 0, page_stream },
 	{ HTTP_GET, "/events/:id", HTTPD_API, 0, page_event },
 	{ HTTP_GET, "/oauth/accounts", HTTPD_API, 0, page_accounts },
 	{ HTTP_GET, "/oauth/credentials", HTTPD_API, 0, page_credentials_list },

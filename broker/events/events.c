@@ -2,6 +2,7 @@
  * events_list, from request to answer:
  *
  *   read    a page of rows (read.h)
+ *   wait    with `wait_ms`, when there was none: until one is stored, then read again
  *   answer  an `event` row each, composed (event_json.h), its further bytes as
  *           `event_part`, then `list_end`
  *
@@ -9,21 +10,35 @@
  */
 #include <stdlib.h>
 
+#include <event2/event.h>
+
 #include "broker/events/event_json.h"
 #include "broker/events/event_kind.h"
 #include "broker/events/events.h"
+#include "broker/events/hub.h"
 #include "broker/events/read.h"
 #include "broker/flow.h"
 #include "broker/store/store_event.h"
 #include "common/alloc.h"
+#include "common/time.h"
 
 #define DEADLINE_MS 4500
+/* After so long a page says how far was looked instead of looking on. */
+#define SEARCH_MS 1500
 #define PART_MAX 32768 /* messages.def, event.json */
 
 struct events_flow {
 	struct flow flow;
-	uint64_t after;      /* of the page that was asked for */
 	const char *trouble; /* what is said when the database fails */
+
+	/* Of a page. */
+	uint64_t after;                 /* as it was asked for */
+	struct store_event_query query; /* `after` moves on while waiting */
+	bool follow;
+	uint64_t oldest;
+	int64_t until; /* boot-time ms, how long to wait for an event */
+	struct hub_listener listener;
+	struct event *timer;
 };
 
 static void
@@ -33,8 +48,13 @@ cancel(void *arg)
 }
 
 static void
-release(struct flow *flow)
+release(struct flow *base)
 {
+	struct events_flow *flow = (struct events_flow *)base;
+
+	store_event_query_clear(&flow->query);
+	if (flow->timer)
+		event_free(flow->timer);
 	free(flow);
 }
 
@@ -62,6 +82,8 @@ send_event(struct flow *flow, const struct store_event *event)
 		    .type = event->type,
 		    .kind = event_kind(
 			event->platform, event->type, event->version, event->flags),
+		    .broadcaster_id = event->broadcaster_id,
+		    .broadcaster_name = event->broadcaster_name,
 		    .flags = flags,
 		    .flag_bits = event->flags,
 		    .length = (uint32_t)length,
@@ -102,48 +124,152 @@ is_fine(struct events_flow *flow, int result)
 }
 
 static struct events_flow *
-events_flow_new(struct client *client, const struct proto_msg *msg, const char *kind)
+events_flow_new(struct client *client, const struct proto_msg *msg, const char *kind,
+    unsigned deadline_ms)
 {
 	struct events_flow *flow = xcalloc(1, sizeof(*flow));
 
 	flow_init(
-	    &flow->flow, client->broker, client, msg->rid, kind, DEADLINE_MS, release);
+	    &flow->flow, client->broker, client, msg->rid, kind, deadline_ms, release);
 	flow_step(&flow->flow, "read");
 	return flow;
 }
 
 /* A page. */
 
+static void read_page(struct events_flow *flow);
+
+/* Everything up to `seen` was looked at. A follower is told so, and what there is. */
+static void
+answer_page(struct events_flow *flow, const struct events_page *page, uint64_t seen)
+{
+	const uint64_t stored = hub_last_seq(flow->flow.broker);
+	const struct proto_msg span = { .type = MSG_events_span,
+		.events_span = {
+		    .oldest = flow->oldest, .last = seen > stored ? seen : stored } };
+
+	if (flow->follow)
+		flow_row(&flow->flow, &span);
+	answer(flow, page, seen);
+}
+
+/* Where the next page begins. An empty one at the end repeats `after`. */
+static uint64_t
+next_of(const struct events_flow *flow, const struct events_page *page)
+{
+	if (flow->follow || (page->count == 0 && !page->end))
+		return page->seen;
+	return page->count ? page->events[page->count - 1].seq : flow->after;
+}
+
+static void
+stop_waiting(void *arg)
+{
+	struct events_flow *flow = arg;
+
+	hub_unlisten(&flow->listener);
+	event_del(flow->timer);
+}
+
+static void
+on_stored(void *arg, uint64_t last_seq)
+{
+	struct events_flow *flow = arg;
+
+	(void)last_seq;
+	stop_waiting(flow);
+	flow_resume(&flow->flow);
+	read_page(flow);
+}
+
+static void
+on_wait_over(evutil_socket_t fd, short what, void *arg)
+{
+	const struct events_page nothing = { .count = 0 };
+	struct events_flow *flow = arg;
+
+	(void)fd;
+	(void)what;
+	stop_waiting(flow);
+	flow_resume(&flow->flow);
+	answer_page(flow, &nothing, flow->query.after);
+}
+
+/* Goes on from `seen` when something is stored, which may have happened already. */
+static void
+wait_for_more(struct events_flow *flow, uint64_t seen, int64_t ms)
+{
+	const struct timeval time = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000 };
+	struct broker *broker = flow->flow.broker;
+
+	flow->query.after = seen;
+	if (hub_last_seq(broker) > seen) {
+		read_page(flow);
+		return;
+	}
+	flow_step(&flow->flow, "wait");
+	flow->listener = (struct hub_listener){ .stored = on_stored, .arg = flow };
+	if (!flow->timer)
+		flow->timer = event_new(broker->base, -1, 0, on_wait_over, flow);
+	if (!flow->timer)
+		abort();
+	event_add(flow->timer, &time);
+	hub_listen(broker, &flow->listener);
+	flow_wait(&flow->flow, stop_waiting, flow);
+}
+
 static void
 on_page(void *arg, int result, const struct events_page *page)
 {
 	struct events_flow *flow = arg;
+	int64_t left = flow->until ? flow->until - time_boot_ms() : 0;
 
 	flow_resume(&flow->flow);
-	if (is_fine(flow, result))
-		answer(flow, page,
-		    page->count ? page->events[page->count - 1].seq : flow->after);
+	if (!is_fine(flow, result))
+		return;
+	flow->oldest = page->oldest;
+	if (page->count == 0 && left > 0)
+		wait_for_more(flow, page->seen, left);
+	else
+		answer_page(flow, page, next_of(flow, page));
+}
+
+static void
+read_page(struct events_flow *flow)
+{
+	struct events_read *read =
+	    events_read(flow->flow.broker, &flow->query, on_page, flow);
+
+	flow_step(&flow->flow, "read");
+	events_read_no_longer_than(read, SEARCH_MS);
+	flow_wait(&flow->flow, cancel, read);
 }
 
 void
 on_events_list(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_events_list *wanted = &msg->events_list;
-	struct events_flow *flow = events_flow_new(client, msg, "events_list");
+	struct events_flow *flow =
+	    events_flow_new(client, msg, "events_list", DEADLINE_MS + wanted->wait_ms);
 	const struct store_event_query query = { .after = wanted->after,
 		.limit = wanted->limit,
-		.bytes_max = EVENTS_PAGE_BYTES,
+		.bytes_max = wanted->bytes ? wanted->bytes : EVENTS_PAGE_BYTES,
 		.type = wanted->type,
 		.platform = wanted->platform,
 		.kind = wanted->kind,
+		.broadcaster = wanted->broadcaster,
 		.include = (wanted->foreign ? EVENT_FOREIGN : 0U) |
 		    (wanted->synthetic ? EVENT_SYNTHETIC : 0U) |
 		    (wanted->quarantined ? EVENT_QUARANTINED : 0U) };
 
+	store_event_query_copy(&flow->query, &query);
 	flow->after = wanted->after;
+	flow->follow = wanted->follow;
+	if (wanted->follow && wanted->wait_ms)
+		flow->until = time_boot_ms() + wanted->wait_ms;
 	flow->trouble = "the events could not be read";
-	flow_wait(
-	    &flow->flow, cancel, events_read(client->broker, &query, on_page, flow));
+	read_page(flow);
 }
 
 /* One event. */
@@ -174,7 +300,7 @@ on_event_get(struct client *client, struct proto_msg *msg)
 		    client, msg->rid, ERR_not_found, "No event with that number or id");
 		return;
 	}
-	flow = events_flow_new(client, msg, "event_get");
+	flow = events_flow_new(client, msg, "event_get", DEADLINE_MS);
 	flow->trouble = "the event could not be read";
 	flow_wait(&flow->flow, cancel,
 	    events_read_one(client->broker, wanted->seq, wanted->id, on_one, flow));

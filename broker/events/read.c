@@ -14,6 +14,7 @@
 
 #include "broker/events/read.h"
 #include "common/alloc.h"
+#include "common/time.h"
 
 /* The job outlives a reader that cancels, so it holds its own copies. */
 struct events_read {
@@ -26,7 +27,8 @@ struct events_read {
 	char *message_id; /* of a single one */
 	struct store_event *events;
 	struct events_page page;
-	bool reading; /* given to the database; else in `waiting` */
+	int64_t until; /* boot-time ms after which to search no longer, 0: to the end */
+	bool reading;  /* given to the database; else in `waiting` */
 	TAILQ_ENTRY(events_read) entry;
 };
 
@@ -78,7 +80,8 @@ done_job(struct store_job *base, int result)
 	struct store *store = read->store;
 
 	reading--;
-	if (result == 0 && read->done && page->count == 0 && !page->end) {
+	if (result == 0 && read->done && page->count == 0 && !page->end &&
+	    (read->until == 0 || time_boot_ms() < read->until)) {
 		read->query.after = page->seen;
 		wait_for_turn(read);
 		return;
@@ -141,6 +144,12 @@ events_read(struct broker *broker, const struct store_event_query *query,
 	store_event_query_copy(&read->query, query);
 	wait_for_turn(read);
 	return read;
+}
+
+void
+events_read_no_longer_than(struct events_read *read, unsigned ms)
+{
+	read->until = time_boot_ms() + ms;
 }
 
 /* One event. */

@@ -32,7 +32,8 @@ struct events_page {
 typedef void events_read_fn(void *arg, int result, const struct events_page *page);
 
 /* Begins to read a page. The query's texts are copied. The page is empty only when
- * nothing matched up to the end. */
+ * nothing matched up to the end. `seen` is less than `after` when `after` was never
+ * given out. */
 struct events_read *events_read(struct broker *broker,
     const struct store_event_query *query, events_read_fn *done, void *arg);
 
@@ -40,6 +41,10 @@ struct events_read *events_read(struct broker *broker,
  * when there is none; its other members mean nothing. */
 struct events_read *events_read_one(struct broker *broker, uint64_t seq,
     const char *message_id, events_read_fn *done, void *arg);
+
+/* The next page also comes, empty and with `end` false, when nothing matched for so
+ * many milliseconds. Called right after events_read. */
+void events_read_no_longer_than(struct events_read *read, unsigned ms);
 
 /* Ends a read without a callback. */
 void events_read_cancel(struct events_read *read);

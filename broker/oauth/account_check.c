@@ -274,6 +274,8 @@ judge(struct account_check *asked, struct fetch_reply *reply)
 		    log_quote(asked->username), asked->platform->name,
 		    asked->platform->check->name, reply->status,
 		    check_verdict_name(asked->end.verdict));
+	if (account && asked->end.verdict == CHECK_good)
+		refresh_proven(asked->flow.broker, account, asked->generation);
 	if (!account || asked->end.verdict == CHECK_refused) {
 		if (account)
 			validate_rejected(

@@ -48,6 +48,7 @@ struct erase_job {
 	char *username;
 	char *username_key;
 	char *secret_name;
+	char *previous_name;
 	uint64_t generation;
 	enum revocation_result result;
 };
@@ -208,6 +209,7 @@ erase(struct account_delete *gone)
 	job->username = xstrdup(gone->username);
 	job->username_key = text_fold(gone->username);
 	job->secret_name = accounts_token_name(gone->platform, gone->username);
+	job->previous_name = accounts_previous_name(gone->platform, gone->username);
 	job->generation = account ? account->row.generation : 0;
 	job->result = gone->result;
 	steps_submit(&gone->flow, &job->steps, run_erase, on_erased);
@@ -221,6 +223,8 @@ run_erase(struct store_job *store_job, struct db *db)
 
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = store_secret_delete(db, job->previous_name);
 	if (result == 0)
 		result = store_handout_set(
 		    db, job->platform->name, job->username_key, false, 0);
@@ -248,6 +252,7 @@ on_erased(struct store_job *store_job, int result)
 	if (result == 0) {
 		accounts_remove(broker->accounts, job->platform, job->username);
 		vault_forget(broker->vault, job->secret_name, job->generation);
+		vault_forget(broker->vault, job->previous_name, job->generation);
 		log_info("oauth", "login of '%s' at %s erased, revocation: %s",
 		    log_quote(job->username), job->platform->name,
 		    revocation_name(job->result));
@@ -259,6 +264,7 @@ on_erased(struct store_job *store_job, int result)
 	free(job->username);
 	free(job->username_key);
 	free(job->secret_name);
+	free(job->previous_name);
 	free(job);
 }
 

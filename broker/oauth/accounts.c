@@ -369,6 +369,16 @@ accounts_token_name(const struct platform *platform, const char *username)
 }
 
 char *
+accounts_previous_name(const struct platform *platform, const char *username)
+{
+	char *key = text_fold(username);
+	char *name = xasprintf("previous/%s/%s", platform->name, key);
+
+	free(key);
+	return name;
+}
+
+char *
 accounts_app_name(const struct platform *platform)
 {
 	return xasprintf("app/%s", platform->name);

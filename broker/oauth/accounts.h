@@ -97,6 +97,7 @@ uint64_t accounts_next_generation(struct accounts *accounts);
 
 /* Names in the vault; the caller frees. The user name is folded. */
 char *accounts_token_name(const struct platform *platform, const char *username);
+char *accounts_previous_name(const struct platform *platform, const char *username);
 char *accounts_client_name(const struct platform *platform);
 char *accounts_app_name(const struct platform *platform);
 

@@ -123,6 +123,7 @@ static int run_keep(struct store_job *, struct db *);
 static void on_kept(struct store_job *, int);
 static void fail(struct app_flow *, enum proto_error, uint32_t, const char *, ...)
     __attribute__((format(printf, 4, 5)));
+static void fail_vault(struct app_flow *, const char *, const char *, int);
 static void on_timer(evutil_socket_t, short, void *);
 static void release(struct flow *);
 
@@ -331,7 +332,7 @@ on_token(void *arg, int result, struct secret *plain)
 
 	flow_resume(&app->flow);
 	if (result < 0 && result != -EBADMSG)
-		fail(app, ERR_keystore_unavailable, 0, "%s", strerror(-result));
+		fail_vault(app, "app token", "opened", result);
 	else if (result < 0 || !unpack(app, plain) || !is_usable(app))
 		unseal_client(app);
 	else if (app->checking)
@@ -505,9 +506,7 @@ on_client(void *arg, int result, struct secret *plain)
 
 	flow_resume(&app->flow);
 	if (result < 0) {
-		fail(app, ERR_keystore_unavailable, 0,
-		    "The client secret of %s cannot be opened: %s",
-		    app->platform->title, strerror(-result));
+		fail_vault(app, "client secret", "opened", result);
 		return;
 	}
 	flow_step(&app->flow, "fetch");
@@ -596,9 +595,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 
 	flow_resume(&app->flow);
 	if (result < 0) {
-		fail(app, ERR_keystore_unavailable, 0,
-		    "The app token of %s cannot be kept: %s", app->platform->title,
-		    strerror(-result));
+		fail_vault(app, "app token", "kept", result);
 		return;
 	}
 	flow_step(&app->flow, "store");
@@ -685,6 +682,17 @@ fail(struct app_flow *app, enum proto_error error, uint32_t retry_after_s,
 	if (error == ERR_exchange_failed)
 		pause_after(app, retry_after_s);
 	finish(app);
+}
+
+static void
+fail_vault(struct app_flow *app, const char *secret, const char *deed, int result)
+{
+	const char *sentence;
+	enum proto_error error =
+	    steps_vault_error(app->flow.broker->vault, result, &sentence);
+
+	fail(app, error, 0, "The %s of %s cannot be %s: %s", secret,
+	    app->platform->title, deed, sentence);
 }
 
 /* Those who ask from within a callback start anew. */

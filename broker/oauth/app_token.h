@@ -36,7 +36,8 @@ typedef void app_token_fn(void *arg, const struct app_token_grant *grant);
 /* Gives the app token of a platform that has them. All who ask while one is being
  * fetched share the result. `done` is called once from the loop, never before this has
  * returned and not after app_token_cancel. Failures: ERR_no_credentials,
- * ERR_exchange_failed, ERR_keystore_unavailable, ERR_storage_failed, ERR_timed_out. */
+ * ERR_exchange_failed, ERR_keystore_locked, ERR_keystore_unavailable,
+ * ERR_storage_failed, ERR_timed_out. */
 struct app_token_wait *app_token_get(struct broker *broker,
     const struct platform *platform, app_token_fn *done, void *arg);
 

@@ -34,6 +34,7 @@ struct keep_job {
 	const struct platform *platform;
 	struct store_account row;
 	char *secret_name;
+	char *previous_name; /* of the tokens that this login replaces */
 	struct buf sealed;
 	char *warning;              /* "": none */
 	struct account_event event; /* empty: none */
@@ -92,6 +93,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	job = xcalloc(1, sizeof(*job));
 	job->platform = login->platform;
 	job->secret_name = accounts_token_name(login->platform, login->username);
+	job->previous_name = accounts_previous_name(login->platform, login->username);
 	job->warning = make_warning(login);
 	memcpy(job->state_hash, login->login.state_hash, sizeof(job->state_hash));
 	make_row(login, &job->row);
@@ -140,6 +142,8 @@ run(struct store_job *store_job, struct db *db)
 		result = store_secret_put(
 		    db, job->secret_name, job->row.generation, &job->sealed);
 	if (result == 0)
+		result = store_secret_delete(db, job->previous_name);
+	if (result == 0)
 		result = account_event_put(db, &job->event);
 	return result;
 }
@@ -158,6 +162,7 @@ on_kept(struct store_job *store_job, int result)
 	store_account_clear(&job->row);
 	account_event_clear(&job->event);
 	free(job->secret_name);
+	free(job->previous_name);
 	buf_clear(&job->sealed);
 	free(job->warning);
 	free(job);
@@ -204,8 +209,10 @@ publish(struct keep_job *job, struct login_finish *login)
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
 	refresh_schedule(broker);
-	if (generation_before)
+	if (generation_before) {
 		vault_forget(broker->vault, job->secret_name, generation_before);
+		vault_forget(broker->vault, job->previous_name, generation_before);
+	}
 	broker_count(broker, "login_finished", 1);
 	log_info("oauth", "'%s' logged in at %s (%s)%s%s", log_quote(username),
 	    job->platform->name, identity, *job->warning ? ": " : "",

@@ -34,12 +34,16 @@ struct load_job {
 	struct steps_job steps;
 	char *secret_name;
 	char *client_name;
+	char *previous_name;
 	bool found;
 	bool client_found;
+	bool previous_found;
 	uint64_t generation;
 	uint64_t client_generation;
+	uint64_t previous_generation;
 	struct buf sealed;
 	struct buf client_sealed;
+	struct buf previous_sealed;
 };
 
 struct note_job {
@@ -52,6 +56,7 @@ struct note_job {
 };
 
 static struct refresh_wait *wait_for(struct refresh *, refresh_done_fn *, void *);
+static bool settle(struct refresh_wait *, enum proto_error, const char *);
 static bool decide(
     struct broker *, const struct account *, enum refresh_cause, struct refresh_wait *);
 static void load(struct refresh *);
@@ -59,6 +64,8 @@ static int run_load(struct store_job *, struct db *);
 static void on_loaded(struct store_job *, int);
 static void unseal_tokens(struct refresh *);
 static void on_tokens(void *, int, struct secret *);
+static void unseal_previous(struct refresh *);
+static void on_previous(void *, int, struct secret *);
 static void unseal_client(struct refresh *);
 static void on_client(void *, int, struct secret *);
 static int run_note(struct store_job *, struct db *);
@@ -125,8 +132,7 @@ refresh_join(struct broker *broker, const struct account *account,
 		return wait_for(running, done, arg);
 	wait = wait_for(NULL, done, arg);
 	if (running) {
-		wait->error = ERR_storage_failed;
-		wait->sentence = xstrdup("fresh tokens came and cannot be stored yet");
+		(void)settle(wait, account->plan.error, account->plan.trouble);
 	} else if (!decide(broker, account, cause, wait)) {
 		wait->refresh = refresh_begin(broker, account);
 		LIST_INSERT_HEAD(&wait->refresh->waits, wait, entry);
@@ -183,6 +189,8 @@ decide_standing(
 
 	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)
 		return settle(wait, ERR_none, NULL);
+	if (refresher_of(broker)->stopping)
+		return settle(wait, ERR_broker_away, "Streamhold is stopping");
 	if (!account->row.refreshable)
 		return settle(wait, ERR_login_needed,
 		    "No refresh token is stored for this login; log in again when it "
@@ -252,6 +260,8 @@ refresh_begin(struct broker *broker, const struct account *account)
 	refresh->username_key = xstrdup(account->row.username_key);
 	refresh->secret_name =
 	    accounts_token_name(account->platform, account->row.username);
+	refresh->previous_name =
+	    accounts_previous_name(account->platform, account->row.username);
 	refresh->client_id = xstrdup(
 	    accounts_credential(broker->accounts, account->platform)->client_id);
 	refresh->generation = account->row.generation;
@@ -274,6 +284,7 @@ load(struct refresh *refresh)
 	flow_step(&refresh->flow, "load");
 	job->secret_name = xstrdup(refresh->secret_name);
 	job->client_name = accounts_client_name(refresh->platform);
+	job->previous_name = xstrdup(refresh->previous_name);
 	steps_submit(&refresh->flow, &job->steps, run_load, on_loaded);
 }
 
@@ -287,7 +298,25 @@ run_load(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_get(db, job->client_name, &job->client_found,
 		    &job->client_generation, &job->client_sealed);
+	if (result == 0)
+		result = store_secret_get(db, job->previous_name, &job->previous_found,
+		    &job->previous_generation, &job->previous_sealed);
 	return result;
+}
+
+/* The token before belongs to the tokens of its generation and to no others. */
+static void
+take_loaded(struct refresh *refresh, struct load_job *job)
+{
+	refresh->tokens_sealed = job->sealed;
+	job->sealed = BUF_EMPTY;
+	refresh->client_sealed = job->client_sealed;
+	refresh->client_generation = job->client_generation;
+	job->client_sealed = BUF_EMPTY;
+	if (job->previous_found && job->previous_generation == refresh->generation) {
+		refresh->previous_sealed = job->previous_sealed;
+		job->previous_sealed = BUF_EMPTY;
+	}
 }
 
 static void
@@ -310,17 +339,15 @@ on_loaded(struct store_job *store_job, int result)
 		    "No OAuth credentials configured for platform: %s",
 		    refresh->platform->name);
 	} else if (refresh) {
-		refresh->tokens_sealed = job->sealed;
-		refresh->client_sealed = job->client_sealed;
-		refresh->client_generation = job->client_generation;
-		job->sealed = BUF_EMPTY;
-		job->client_sealed = BUF_EMPTY;
+		take_loaded(refresh, job);
 		unseal_tokens(refresh);
 	}
 	free(job->secret_name);
 	free(job->client_name);
+	free(job->previous_name);
 	buf_clear(&job->sealed);
 	buf_clear(&job->client_sealed);
+	buf_clear(&job->previous_sealed);
 	free(job);
 }
 
@@ -334,13 +361,14 @@ unseal_tokens(struct refresh *refresh)
 		buf_length(&refresh->tokens_sealed), on_tokens, refresh));
 }
 
-static void
-fail_vault(struct refresh *refresh, int result)
+void
+refresh_fail_vault(struct refresh *refresh, int result)
 {
-	refresh_fail(refresh, ERR_keystore_unavailable, 0, "%s",
-	    result == -EBADMSG
-		? "a stored secret cannot be opened with the keystore's key"
-		: "the keystore is locked or away");
+	const char *sentence;
+	enum proto_error error =
+	    steps_vault_error(refresh->flow.broker->vault, result, &sentence);
+
+	refresh_fail(refresh, error, 0, "%s", sentence);
 }
 
 static void
@@ -352,11 +380,11 @@ on_tokens(void *arg, int result, struct secret *plain)
 	if (result == 0)
 		result = tokens_unpack(plain, &refresh->tokens);
 	if (result < 0) {
-		fail_vault(refresh, result);
+		refresh_fail_vault(refresh, result);
 		return;
 	}
 	buf_clear(&refresh->tokens_sealed);
-	if (refresh->previous && !refresh->tokens.previous.length)
+	if (refresh->previous && !buf_length(&refresh->previous_sealed))
 		refresh->previous = false;
 	unseal_client(refresh);
 }
@@ -380,11 +408,49 @@ on_client(void *arg, int result, struct secret *plain)
 
 	flow_resume(&refresh->flow);
 	if (result < 0) {
-		fail_vault(refresh, result);
+		refresh_fail_vault(refresh, result);
 		return;
 	}
 	buf_clear(&refresh->client_sealed);
 	refresh->client_secret = secret_move(plain);
+	if (refresh->previous)
+		unseal_previous(refresh);
+	else
+		refresh_note(refresh);
+}
+
+bool
+refresh_send_previous(struct refresh *refresh)
+{
+	if (!buf_length(&refresh->previous_sealed) ||
+	    !refresh->platform->takes_previous)
+		return false;
+	refresh->previous = true;
+	unseal_previous(refresh);
+	return true;
+}
+
+static void
+unseal_previous(struct refresh *refresh)
+{
+	flow_step(&refresh->flow, "unseal previous");
+	steps_wait_vault(&refresh->flow,
+	    vault_unseal(refresh->flow.broker->vault, refresh->previous_name,
+		refresh->generation, buf_bytes(&refresh->previous_sealed),
+		buf_length(&refresh->previous_sealed), on_previous, refresh));
+}
+
+static void
+on_previous(void *arg, int result, struct secret *plain)
+{
+	struct refresh *refresh = arg;
+
+	flow_resume(&refresh->flow);
+	if (result < 0) {
+		refresh_fail_vault(refresh, result);
+		return;
+	}
+	refresh->previous_token = secret_move(plain);
 	refresh_note(refresh);
 }
 
@@ -472,11 +538,12 @@ send_form(struct refresh *refresh)
 
 	flow_step(&refresh->flow, refresh->previous ? "send previous" : "send");
 	refresh->sends++;
+	refresh->unsettled = true;
 	form_add(&form, "grant_type", "refresh_token");
 	form_add(&form, "client_id", refresh->client_id);
 	form_add_secret(&form, "client_secret", &refresh->client_secret);
 	form_add_secret(&form, "refresh_token",
-	    refresh->previous ? &refresh->tokens.previous : &refresh->tokens.refresh);
+	    refresh->previous ? &refresh->previous_token : &refresh->tokens.refresh);
 	request.body = form_take(&form);
 	broker_count(broker, "refresh_sent", 1);
 	refresh->asked_boot = time_boot_ms();
@@ -561,6 +628,17 @@ refresh_end_well(struct refresh *refresh)
 }
 
 void
+refresh_note_trouble(
+    struct account *account, enum proto_error error, const char *sentence)
+{
+	account->plan.error = error;
+	if (sentence == account->plan.trouble)
+		return;
+	free(account->plan.trouble);
+	account->plan.trouble = xstrdup(sentence);
+}
+
+void
 refresh_back_off(struct account *account, enum proto_error error,
     uint32_t retry_after_s, const char *sentence)
 {
@@ -579,11 +657,7 @@ refresh_back_off(struct account *account, enum proto_error error,
 	plan->ended = now;
 	plan->due = now + wait;
 	plan->not_before = retry_after_s ? plan->due : 0;
-	plan->error = error;
-	if (sentence != plan->trouble) {
-		free(plan->trouble);
-		plan->trouble = xstrdup(sentence);
-	}
+	refresh_note_trouble(account, error, sentence);
 }
 
 void
@@ -631,6 +705,8 @@ release(struct flow *flow)
 	struct refresh *refresh = (struct refresh *)flow;
 	struct account *account = refresh->ending ? NULL : refresh_account(refresh);
 
+	if (account && refresh->holds)
+		refresh_keep_last(refresh);
 	if (account) {
 		refresh_doubt(refresh, account);
 		refresh_back_off(account, end.error, 0, end.sentence);
@@ -640,8 +716,14 @@ release(struct flow *flow)
 	free(refresh->username);
 	free(refresh->username_key);
 	free(refresh->secret_name);
+	free(refresh->previous_name);
 	free(refresh->client_id);
 	tokens_clear(&refresh->tokens);
+	secret_clear(&refresh->previous_token);
+	secret_clear(&refresh->replaced);
+	buf_clear(&refresh->previous_sealed);
+	buf_clear(&refresh->fresh_sealed);
+	buf_clear(&refresh->replaced_sealed);
 	secret_clear(&refresh->client_secret);
 	buf_clear(&refresh->tokens_sealed);
 	buf_clear(&refresh->client_sealed);

@@ -67,6 +67,15 @@ void refresh_leave(struct refresh_wait *wait);
 void refresh_start(struct broker *broker);
 void refresh_stop(struct broker *broker);
 
+/* Before the broker ends: begins nothing any more and runs the loop until no refresh is
+ * between its request and the stored tokens, for most_ms at most. */
+void refresh_finish(struct broker *broker, int64_t most_ms);
+
+/* The platform has taken the access token of this generation: the refresh token that
+ * these tokens replaced is not needed any more and is erased. */
+void refresh_proven(
+    struct broker *broker, const struct account *account, uint64_t generation);
+
 /* A row that was found at start: the refresh was cut off. */
 void refresh_found(struct accounts *accounts, const struct store_refresh *found);
 

@@ -1,7 +1,7 @@
 /*
  * Refreshes, fresh tokens:
  *
- *   seal    the new pair, with the refresh token that it replaces
+ *   seal    the new pair, and by itself the refresh token that it replaces
  *   store   sealed tokens, the account's row and the end of the note in one transaction
  *   hold    when one of the two fails the tokens stay in memory and are tried again;
  *           who waits is told of the failure
@@ -11,6 +11,7 @@
  * Nobody is given a token before it is durable.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,8 @@
 #include "common/time.h"
 
 #define REVOKE_MS 5000
+/* The wait doubles so often until it is REFRESH_HOLD_MAX_MS. */
+#define HOLD_DOUBLINGS_MAX 5
 
 struct keep_job {
 	struct steps_job steps;
@@ -34,17 +37,24 @@ struct keep_job {
 	struct store_account row;
 	char *secret_name; /* NULL: the row alone */
 	struct buf sealed;
-	uint64_t before; /* generation that is replaced */
-	int64_t expires; /* boot-time ms */
+	char *previous_name;
+	struct buf previous_sealed; /* empty: there is none any more */
+	uint64_t before;            /* generation that is replaced */
 	bool current;
+	bool last; /* nobody tries again */
 };
 
 static void seal(struct refresh *);
 static void on_sealed(void *, int, const struct buf *);
-static void store(struct refresh *, const struct buf *);
+static void seal_replaced(struct refresh *);
+static void on_replaced_sealed(void *, int, const struct buf *);
+static void store(struct refresh *);
+static struct keep_job *make_job(const struct refresh *);
 static int run_keep(struct store_job *, struct db *);
 static void on_kept(struct store_job *, int);
 static void hold(struct refresh *, enum proto_error, const char *);
+static void hold_vault(struct refresh *, int);
+static void tell_loss(const struct keep_job *);
 static void publish(struct keep_job *);
 static void superseded(struct refresh *);
 static void cancel_revocation(void *);
@@ -59,22 +69,16 @@ refresh_keep(struct refresh *refresh)
 {
 	struct token_reply *reply = &refresh->reply;
 	struct secret *used =
-	    refresh->previous ? &refresh->tokens.previous : &refresh->tokens.refresh;
+	    refresh->previous ? &refresh->previous_token : &refresh->tokens.refresh;
+	struct secret proven = secret_move(used);
 
 	/* The one that was used has proven to be good. It is kept beside a new one
 	 * until that has proven the same, and goes on where none or the same came. */
-	if (reply->refresh.length && !secret_equal(&reply->refresh, used)) {
-		struct secret proven = secret_move(used);
-
-		secret_clear(&refresh->tokens.previous);
-		secret_clear(&refresh->tokens.refresh);
+	secret_clear(&refresh->tokens.refresh);
+	if (reply->refresh.length && !secret_equal(&reply->refresh, &proven)) {
 		refresh->tokens.refresh = secret_move(&reply->refresh);
-		refresh->tokens.previous = proven;
+		refresh->replaced = proven;
 	} else {
-		struct secret proven = secret_move(used);
-
-		secret_clear(&refresh->tokens.previous);
-		secret_clear(&refresh->tokens.refresh);
 		refresh->tokens.refresh = proven;
 	}
 	secret_clear(&refresh->tokens.access);
@@ -85,6 +89,7 @@ refresh_keep(struct refresh *refresh)
 		reply->expires_known = false;
 	refresh->expires_at = token_reply_expires_at(
 	    reply, refresh->asked_at, refresh->platform->assumed_life_s);
+	refresh->unsettled = true;
 	if (reply->expires_odd)
 		log_warning("oauth",
 		    "%s told the life of a token in a form that cannot be believed",
@@ -102,6 +107,8 @@ seal(struct refresh *refresh)
 		superseded(refresh);
 		return;
 	}
+	buf_clear(&refresh->fresh_sealed);
+	buf_clear(&refresh->replaced_sealed);
 	packed = tokens_pack(&refresh->tokens);
 	flow_step(&refresh->flow, "seal");
 	refresh->fresh_generation = accounts_next_generation(broker->accounts);
@@ -117,13 +124,39 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	struct refresh *refresh = arg;
 
 	flow_resume(&refresh->flow);
-	if (result < 0)
-		hold(refresh, ERR_keystore_unavailable,
-		    "the keystore is locked or away");
-	else if (!refresh_account(refresh))
-		superseded(refresh);
+	if (result < 0) {
+		hold_vault(refresh, result);
+		return;
+	}
+	buf_add(&refresh->fresh_sealed, buf_bytes(sealed), buf_length(sealed));
+	if (refresh->replaced.length)
+		seal_replaced(refresh);
 	else
-		store(refresh, sealed);
+		store(refresh);
+}
+
+static void
+seal_replaced(struct refresh *refresh)
+{
+	flow_step(&refresh->flow, "seal previous");
+	steps_wait_vault(&refresh->flow,
+	    vault_seal(refresh->flow.broker->vault, refresh->previous_name,
+		refresh->fresh_generation, &refresh->replaced, on_replaced_sealed,
+		refresh));
+}
+
+static void
+on_replaced_sealed(void *arg, int result, const struct buf *sealed)
+{
+	struct refresh *refresh = arg;
+
+	flow_resume(&refresh->flow);
+	if (result < 0) {
+		hold_vault(refresh, result);
+		return;
+	}
+	buf_add(&refresh->replaced_sealed, buf_bytes(sealed), buf_length(sealed));
+	store(refresh);
 }
 
 static char *
@@ -158,18 +191,50 @@ make_row(const struct refresh *refresh, struct store_account *row)
 }
 
 static void
-store(struct refresh *refresh, const struct buf *sealed)
+store(struct refresh *refresh)
+{
+	struct keep_job *job;
+
+	if (!refresh_account(refresh)) {
+		superseded(refresh);
+		return;
+	}
+	flow_step(&refresh->flow, "store");
+	job = make_job(refresh);
+	steps_submit(&refresh->flow, &job->steps, run_keep, on_kept);
+}
+
+static struct keep_job *
+make_job(const struct refresh *refresh)
 {
 	struct keep_job *job = xcalloc(1, sizeof(*job));
+	const struct buf *sealed = &refresh->fresh_sealed;
+	const struct buf *replaced = &refresh->replaced_sealed;
 
-	flow_step(&refresh->flow, "store");
 	job->platform = refresh->platform;
 	job->secret_name = xstrdup(refresh->secret_name);
+	job->previous_name = xstrdup(refresh->previous_name);
 	job->before = refresh->generation;
 	make_row(refresh, &job->row);
-	job->expires = refresh->asked_boot + refresh->expires_at - refresh->asked_at;
 	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
-	steps_submit(&refresh->flow, &job->steps, run_keep, on_kept);
+	if (buf_length(replaced))
+		buf_add(
+		    &job->previous_sealed, buf_bytes(replaced), buf_length(replaced));
+	return job;
+}
+
+static int
+put_secrets(const struct keep_job *job, struct db *db)
+{
+	uint64_t generation = job->row.generation;
+	int result = store_secret_put(db, job->secret_name, generation, &job->sealed);
+
+	if (result < 0)
+		return result;
+	if (buf_length(&job->previous_sealed))
+		return store_secret_put(
+		    db, job->previous_name, generation, &job->previous_sealed);
+	return store_secret_delete(db, job->previous_name);
 }
 
 static int
@@ -183,8 +248,7 @@ run_keep(struct store_job *store_job, struct db *db)
 		return result;
 	result = store_account_put(db, &job->row);
 	if (result == 0 && job->secret_name)
-		result = store_secret_put(
-		    db, job->secret_name, job->row.generation, &job->sealed);
+		result = put_secrets(job, db);
 	if (result == 0)
 		result =
 		    store_refresh_delete(db, job->row.platform, job->row.username_key);
@@ -197,6 +261,8 @@ free_job(struct keep_job *job)
 	store_account_clear(&job->row);
 	free(job->secret_name);
 	buf_clear(&job->sealed);
+	free(job->previous_name);
+	buf_clear(&job->previous_sealed);
 	free(job);
 }
 
@@ -208,11 +274,14 @@ on_kept(struct store_job *store_job, int result)
 
 	if (result == 0 && job->current)
 		publish(job);
+	else if (result < 0 && job->last)
+		tell_loss(job);
 	if (refresh && result < 0) {
 		hold(refresh, ERR_storage_failed, strerror(-result));
 	} else if (refresh && !job->current) {
 		superseded(refresh);
 	} else if (refresh) {
+		refresh->unsettled = false;
 		refresh->generation = refresh->fresh_generation;
 		refresh->question = refresh->platform->questions;
 		/* refresh_end_well tells those who wait when the life is known. */
@@ -223,25 +292,75 @@ on_kept(struct store_job *store_job, int result)
 
 /* ---- Tokens that cannot be stored ---- */
 
+/* The old token is served until it expires; what is seen of the account meanwhile is
+ * the trouble. */
 static void
 hold(struct refresh *refresh, enum proto_error error, const char *why)
 {
-	const struct refresh_end end = { .error = error,
-		.sentence = "fresh tokens came and cannot be stored yet" };
+	struct account *account = refresh_account(refresh);
+	char sentence[STEPS_SENTENCE_SIZE];
+	const struct refresh_end end = { .error = error, .sentence = sentence };
 	int64_t wait = REFRESH_HOLD_MAX_MS;
 
-	log_error("oauth",
-	    "fresh tokens of '%s' at %s cannot be stored (%s); they are held in memory "
-	    "and tried again",
-	    log_quote(refresh->username), refresh->platform->name, why);
-	if (refresh->holds < 5)
+	snprintf(sentence, sizeof(sentence),
+	    "fresh tokens came and cannot be stored (%s); they are held in memory and "
+	    "storing is tried again. Do not stop Streamhold before that is mended",
+	    why);
+	log_error("oauth", "'%s' at %s: %s", log_quote(refresh->username),
+	    refresh->platform->name, log_quote(sentence));
+	if (account)
+		refresh_note_trouble(account, error, sentence);
+	if (refresh->holds < HOLD_DOUBLINGS_MAX)
 		wait = (int64_t)REFRESH_HOLD_MS << refresh->holds;
 	refresh->holds++;
+	refresh->unsettled = false;
 	/* No deadline: what is held here is nowhere else. */
 	(void)event_del(refresh->flow.deadline);
 	flow_step(&refresh->flow, "hold");
 	refresh_pause_for(refresh, wait, seal);
 	refresh_tell(refresh, &end);
+}
+
+static void
+hold_vault(struct refresh *refresh, int result)
+{
+	const char *sentence;
+	enum proto_error error =
+	    steps_vault_error(refresh->flow.broker->vault, result, &sentence);
+
+	hold(refresh, error, sentence);
+}
+
+/* The note tells the next start, which tries the token that was used once more. */
+static void
+log_loss(const char *username, const struct platform *platform)
+{
+	log_error("oauth",
+	    "fresh tokens of '%s' at %s could not be stored and are gone with this "
+	    "stop; the refresh is tried again at the next start",
+	    log_quote(username), platform->name);
+}
+
+static void
+tell_loss(const struct keep_job *job)
+{
+	log_loss(job->row.username, job->platform);
+}
+
+void
+refresh_keep_last(struct refresh *refresh)
+{
+	struct keep_job *job;
+
+	if (!buf_length(&refresh->fresh_sealed)) {
+		log_loss(refresh->username, refresh->platform);
+		return;
+	}
+	job = make_job(refresh);
+	job->last = true;
+	job->steps.broker = refresh->flow.broker;
+	job->steps.job = (struct store_job){ .run = run_keep, .done = on_kept };
+	store_submit(refresh->flow.broker->store, &job->steps.job);
 }
 
 /* ---- Known to others ---- */
@@ -267,9 +386,10 @@ publish(struct keep_job *job)
 	int64_t now = time_boot_ms();
 
 	vault_forget(broker->vault, job->secret_name, job->before);
+	vault_forget(broker->vault, job->previous_name, job->before);
 	if (!account || account->row.generation != job->before)
 		return;
-	if (account->plan.failures > 0)
+	if (account->plan.trouble)
 		log_info("oauth", "refreshing '%s' at %s works again",
 		    log_quote(account->row.username), job->platform->name);
 	log_info("oauth", "tokens of '%s' at %s refreshed",
@@ -370,8 +490,11 @@ on_life(void *arg, struct fetch_reply *reply)
 	struct identity heard = { .user_id = NULL };
 
 	flow_resume(&refresh->flow);
-	if (reply->result == FETCH_answered && reply->status == 200)
-		(void)refresh->question->hear(&grant, &reply->body, &heard);
+	if (reply->result == FETCH_answered && reply->status == 200 &&
+	    refresh->question->hear(&grant, &reply->body, &heard) &&
+	    refresh_account(refresh))
+		refresh_proven(refresh->flow.broker, refresh_account(refresh),
+		    refresh->generation);
 	if (heard.life_known && heard.life_s > 0 && refresh_account(refresh)) {
 		refresh->expires_at = reply->started_at + heard.life_s * 1000;
 		store_life(refresh);

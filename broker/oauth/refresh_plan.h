@@ -30,6 +30,7 @@ struct refresh_plan {
 	unsigned failures;      /* in a row */
 	unsigned doubts;        /* refusals without a word, in a row */
 	uint64_t rejected;      /* generation that was refreshed after a 401 */
+	uint64_t proven;        /* generation whose access token has worked */
 	bool in_doubt;          /* a refresh token was sent and nothing came back */
 	unsigned sends;         /* of the token in doubt */
 	bool previous;          /* the token in doubt is the one before */

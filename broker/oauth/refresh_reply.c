@@ -44,6 +44,7 @@ struct lose_job {
 	struct store_account row;
 	const struct platform *platform;
 	char *secret_name;
+	char *previous_name;
 	struct account_event event;
 	bool current;
 };
@@ -67,6 +68,7 @@ refresh_on_reply(void *arg, struct fetch_reply *reply)
 	const char *what;
 
 	flow_resume(&refresh->flow);
+	refresh->unsettled = false;
 	if (reply->result != FETCH_answered && !reply->sent) {
 		end_certainly(
 		    refresh, ERR_refresh_failed, reply->retry_after_s, reply->problem);
@@ -214,19 +216,14 @@ pause_platform(struct refresh *refresh, const char *sentence)
 static void
 terminal(struct refresh *refresh, const char *sentence)
 {
-	const bool has_previous =
-	    refresh->tokens.previous.length > 0 && refresh->platform->takes_previous;
-
 	if (!refresh->previous && !refresh->in_doubt && refresh->refusals++ == 0) {
 		log_warning("oauth", "'%s': %s; asking once more",
 		    log_quote(refresh->username), log_quote(sentence));
 		flow_step(&refresh->flow, "confirm");
 		refresh_pause_for(refresh, REFRESH_CONFIRM_MS, confirm);
-	} else if (!refresh->previous && has_previous) {
+	} else if (!refresh->previous && refresh_send_previous(refresh)) {
 		log_warning("oauth", "'%s': %s; trying the refresh token before it",
 		    log_quote(refresh->username), log_quote(sentence));
-		refresh->previous = true;
-		refresh_note(refresh);
 	} else {
 		lose(refresh, sentence);
 	}
@@ -296,6 +293,7 @@ lose(struct refresh *refresh, const char *sentence)
 	job = xcalloc(1, sizeof(*job));
 	job->platform = refresh->platform;
 	job->secret_name = xstrdup(refresh->secret_name);
+	job->previous_name = xstrdup(refresh->previous_name);
 	make_lost_row(&account->row, sentence, &job->row);
 	account_event_make(&job->event, ACCOUNT_EVENT_LOST, &job->row);
 	steps_submit(&refresh->flow, &job->steps, run_lose, on_lost);
@@ -313,6 +311,8 @@ run_lose(struct store_job *store_job, struct db *db)
 	result = store_account_put(db, &job->row);
 	if (result == 0)
 		result = store_secret_delete(db, job->secret_name);
+	if (result == 0)
+		result = store_secret_delete(db, job->previous_name);
 	if (result == 0)
 		result =
 		    store_refresh_delete(db, job->row.platform, job->row.username_key);
@@ -337,6 +337,7 @@ publish_loss(struct lose_job *job)
 	    log_quote(job->row.username));
 	broker_count(broker, "logins_lost", 1);
 	vault_forget(broker->vault, job->secret_name, generation);
+	vault_forget(broker->vault, job->previous_name, generation);
 	if (!account || account->row.generation != generation)
 		return;
 	refresh_plan_clear(&account->plan);
@@ -359,5 +360,6 @@ on_lost(struct store_job *store_job, int result)
 	store_account_clear(&job->row);
 	account_event_clear(&job->event);
 	free(job->secret_name);
+	free(job->previous_name);
 	free(job);
 }

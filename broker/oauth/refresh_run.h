@@ -56,6 +56,11 @@ struct refresh {
 	struct buf tokens_sealed; /* between `load` and `unseal` */
 	struct buf client_sealed;
 	uint64_t client_generation;
+	/* The refresh token before, until the one in use is proven; empty: none. Opened
+	 * only to be sent. */
+	char *previous_name;
+	struct buf previous_sealed;
+	struct secret previous_token;
 
 	bool in_doubt; /* an earlier use of the token may have been carried out */
 	bool previous; /* the token before is sent, not the one in use */
@@ -66,8 +71,13 @@ struct refresh {
 	int64_t asked_at; /* wall clock ms before it was sent */
 	int64_t asked_boot;
 	int64_t expires_at;
+	struct secret replaced;  /* the refresh token that a new one replaces */
+	struct buf fresh_sealed; /* until they are stored */
+	struct buf replaced_sealed;
 	uint64_t fresh_generation;
 	unsigned holds; /* how often storing failed */
+	bool unsettled; /* the platform may carry it out, or has, and nothing is stored
+			 */
 	const struct platform_question *question;
 	struct identity identity;
 
@@ -84,6 +94,7 @@ struct refresher {
 	bool soon;                 /* it runs in a moment */
 	int64_t clock_gap;         /* wall clock minus boot time at the last look */
 	char *pauses[CONFIG_PLATFORM_MAX]; /* why; NULL: none */
+	bool stopping;                     /* nothing is begun any more */
 };
 
 struct refresher *refresher_of(const struct broker *broker);
@@ -97,11 +108,22 @@ struct refresh *refresh_begin(struct broker *broker, const struct account *accou
 /* Notes durably what is about to be sent, and sends it. */
 void refresh_note(struct refresh *refresh);
 
+/* Goes on with the refresh token before the one in use, where there is one and the
+ * platform takes it; false when not. */
+bool refresh_send_previous(struct refresh *refresh);
+
+/* Ends the refresh after a failed call of the vault. */
+void refresh_fail_vault(struct refresh *refresh, int result);
+
 /* Called with what the platform answered (refresh_reply.c). */
 void refresh_on_reply(void *arg, struct fetch_reply *reply);
 
 /* Stores what a reply brought (refresh_keep.c). */
 void refresh_keep(struct refresh *refresh);
+
+/* The broker ends while tokens are held: what is sealed is stored if that works at
+ * last, and a loss is told. */
+void refresh_keep_last(struct refresh *refresh);
 
 /* Waits a time and goes on with `next`. */
 void
@@ -119,6 +141,10 @@ void refresh_tell(struct refresh *refresh, const struct refresh_end *end);
 /* Whether the token that was sent last is still good is not known; neither is it to the
  * database, where the row of it stays. */
 void refresh_doubt(const struct refresh *refresh, struct account *account);
+
+/* What is shown of an account until a refresh ends well. */
+void refresh_note_trouble(
+    struct account *account, enum proto_error error, const char *sentence);
 
 /* When an account that failed is tried again. */
 void refresh_back_off(struct account *account, enum proto_error error,

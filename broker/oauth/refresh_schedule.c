@@ -53,6 +53,49 @@ refresh_stop(struct broker *broker)
 	broker->accounts->refresher = NULL;
 }
 
+static bool
+is_unsettled(const struct refresher *refresher)
+{
+	const struct refresh *refresh;
+
+	LIST_FOREACH (refresh, &refresher->running, entry)
+		if (refresh->unsettled)
+			return true;
+	return false;
+}
+
+static void
+on_finish_timer(evutil_socket_t fd, short what, void *arg)
+{
+	bool *over = arg;
+
+	(void)fd;
+	(void)what;
+	*over = true;
+}
+
+/* The platform may have replaced a refresh token that works once: cutting the answer
+ * off would lose a login that can be kept. */
+void
+refresh_finish(struct broker *broker, int64_t most_ms)
+{
+	const struct timeval most = { .tv_sec = most_ms / 1000,
+		.tv_usec = most_ms % 1000 * 1000 };
+	struct refresher *refresher = refresher_of(broker);
+	bool over = false;
+	struct event *timer = evtimer_new(broker->base, on_finish_timer, &over);
+
+	if (!timer)
+		abort();
+	event_add(timer, &most);
+	refresher->stopping = true;
+	if (is_unsettled(refresher))
+		log_info("oauth", "waiting for refreshes that are under way");
+	while (is_unsettled(refresher) && !over)
+		(void)event_base_loop(broker->base, EVLOOP_ONCE);
+	event_free(timer);
+}
+
 /* A refresh that was cut off: tried once more, soon when it is the first time, later
  * when the broker ended during that too. */
 void
@@ -181,7 +224,8 @@ look_at(struct look *look, struct account *account)
 	if (look->clock_set && plan->due)
 		refresh_plan_clock_set(
 		    plan, &account->row, look->margin_ms, look->wall, look->boot);
-	if (!plan->due || refresh_pause(broker, account->platform) ||
+	if (!plan->due || refresher_of(broker)->stopping ||
+	    refresh_pause(broker, account->platform) ||
 	    !accounts_credential(broker->accounts, account->platform))
 		return;
 	if (plan->refreshed && plan->due < plan->refreshed + REFRESH_FLOOR_MS)

@@ -70,11 +70,10 @@ steps_fail_store(struct flow *flow, int result)
 	flow_fail(flow, ERR_storage_failed, NULL);
 }
 
-void
-steps_fail_vault(struct flow *flow, int result)
+enum proto_error
+steps_vault_error(const struct vault *vault, int result, const char **ret_sentence)
 {
-	const struct vault *vault = flow->broker->vault;
-	bool locked = vault_condition(vault) == VAULT_locked;
+	enum proto_error error = ERR_keystore_unavailable;
 	const char *sentence = vault_trouble(vault);
 
 	if (result == -EBADMSG)
@@ -82,15 +81,25 @@ steps_fail_vault(struct flow *flow, int result)
 	else if (result == -ENOENT)
 		sentence = "an item of Streamhold was removed from the keyring; log in "
 			   "or add the client again";
-	else if (result == -EAGAIN && !sentence)
+	else if (result == -EAGAIN && vault_condition(vault) == VAULT_locked)
+		error = ERR_keystore_locked;
+	if (result == -EAGAIN && !sentence)
 		sentence = "the keyring does not answer; it is used again as soon as "
 			   "it does";
+	*ret_sentence = sentence ? sentence : proto_error_info(error)->doc;
+	return error;
+}
+
+void
+steps_fail_vault(struct flow *flow, int result)
+{
+	const char *sentence;
+	enum proto_error error =
+	    steps_vault_error(flow->broker->vault, result, &sentence);
+
 	log_error("vault", "%s %llu: %s", flow->kind, (unsigned long long)flow->number,
-	    sentence ? log_quote(sentence) : strerror(-result));
-	flow_fail(flow,
-	    result == -EAGAIN && locked ? ERR_keystore_locked
-					: ERR_keystore_unavailable,
-	    sentence);
+	    log_quote(sentence));
+	flow_fail(flow, error, sentence);
 }
 
 const struct platform *

@@ -11,6 +11,7 @@
 #include "broker/store/store.h"
 
 struct fetch;
+struct vault;
 struct vault_call;
 
 /* Deadlines of flows, a little below those of the fronts. */
@@ -43,6 +44,11 @@ void steps_wait_vault(struct flow *flow, struct vault_call *call);
 
 /* Ends the flow after a failed job. */
 void steps_fail_store(struct flow *flow, int result);
+
+/* What a failed call of the vault means: keystore_locked or keystore_unavailable, and a
+ * sentence that is good until the loop goes on. */
+enum proto_error
+steps_vault_error(const struct vault *vault, int result, const char **ret_sentence);
 
 /* Ends the flow after a failed call of the vault. */
 void steps_fail_vault(struct flow *flow, int result);

@@ -111,6 +111,13 @@ token_rejected(struct broker *broker, const struct account *account,
 	return use;
 }
 
+void
+token_accepted(
+    struct broker *broker, const struct account *account, uint64_t generation)
+{
+	refresh_proven(broker, account, generation);
+}
+
 static struct token_use *
 use_new(
     struct broker *broker, const struct account *account, token_use_fn *done, void *arg)
@@ -230,13 +237,18 @@ on_unsealed(void *arg, int result, struct secret *plain)
 		.generation = use->generation,
 		.expires_at = use->expires_at };
 
+	const char *sentence;
+	enum proto_error error;
+
 	flow_resume(&use->flow);
 	if (result == 0)
 		result = tokens_unpack(plain, &tokens);
-	if (result == 0)
+	if (result == 0) {
 		give(use, &grant);
-	else
-		fail(use, ERR_keystore_unavailable, NULL);
+	} else {
+		error = steps_vault_error(use->flow.broker->vault, result, &sentence);
+		fail(use, error, sentence);
+	}
 	tokens_clear(&tokens);
 }
 

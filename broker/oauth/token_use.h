@@ -6,6 +6,7 @@
  *	on_token: send; on 401 (never on 403):
  *	use = token_rejected(broker, account, generation, on_token, call);
  *	on_token: send once more; another 401 is final: the trouble is not the age
+ *	on 2xx: token_accepted(broker, account, generation)
  */
 #ifndef BROKER_OAUTH_TOKEN_USE_H
 #define BROKER_OAUTH_TOKEN_USE_H
@@ -38,8 +39,8 @@ typedef void token_use_fn(void *arg, const struct token_grant *grant);
  *
  * `done` is called once from the loop, never before this has returned and not after
  * token_use_cancel. Failures: ERR_no_token, ERR_login_needed, ERR_refresh_failed,
- * ERR_no_credentials, ERR_keystore_unavailable, ERR_storage_failed. The account is
- * looked at before this returns and not kept.
+ * ERR_no_credentials, ERR_keystore_locked, ERR_keystore_unavailable,
+ * ERR_storage_failed. The account is looked at before this returns and not kept.
  */
 struct token_use *token_use(struct broker *broker, const struct account *account,
     int64_t min_ttl_ms, token_use_fn *done, void *arg);
@@ -52,6 +53,10 @@ struct token_use *token_use(struct broker *broker, const struct account *account
  */
 struct token_use *token_rejected(struct broker *broker, const struct account *account,
     uint64_t generation, token_use_fn *done, void *arg);
+
+/* The platform took the token of this generation for a call. */
+void token_accepted(
+    struct broker *broker, const struct account *account, uint64_t generation);
 
 /* Stops waiting; `done` is not called. A refresh that runs goes on. */
 void token_use_cancel(struct token_use *use);

@@ -15,7 +15,6 @@ tokens_clear(struct tokens *tokens)
 {
 	secret_clear(&tokens->access);
 	secret_clear(&tokens->refresh);
-	secret_clear(&tokens->previous);
 }
 
 static unsigned char *
@@ -33,15 +32,14 @@ put(unsigned char *at, const struct secret *token)
 struct secret
 tokens_pack(const struct tokens *tokens)
 {
-	size_t length = 1 + 3 * LENGTH_SIZE + tokens->access.length +
-	    tokens->refresh.length + tokens->previous.length;
+	size_t length =
+	    1 + 2 * LENGTH_SIZE + tokens->access.length + tokens->refresh.length;
 	struct secret packed = { .bytes = xcalloc(1, length + 1), .length = length };
 	unsigned char *at = packed.bytes;
 
 	*at++ = TOKENS_FORMAT;
 	at = put(at, &tokens->access);
-	at = put(at, &tokens->refresh);
-	(void)put(at, &tokens->previous);
+	(void)put(at, &tokens->refresh);
 	return packed;
 }
 
@@ -70,11 +68,18 @@ tokens_unpack(const struct secret *packed, struct tokens *ret_tokens)
 	const unsigned char *at = packed->bytes;
 	const unsigned char *end = at + packed->length;
 	struct tokens tokens = { .access = SECRET_NONE };
+	struct secret third = SECRET_NONE;
+	bool good;
+	int format;
 
-	if (packed->length < 1 || *at++ != TOKENS_FORMAT)
+	if (packed->length < 1)
 		return -EBADMSG;
-	if (!get(&at, end, &tokens.access) || !get(&at, end, &tokens.refresh) ||
-	    !get(&at, end, &tokens.previous) || at != end) {
+	format = *at++;
+	good = (format == TOKENS_FORMAT || format == TOKENS_FORMAT_OF_THREE) &&
+	    get(&at, end, &tokens.access) && get(&at, end, &tokens.refresh) &&
+	    (format == TOKENS_FORMAT || get(&at, end, &third)) && at == end;
+	secret_clear(&third);
+	if (!good) {
 		tokens_clear(&tokens);
 		return -EBADMSG;
 	}

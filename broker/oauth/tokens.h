@@ -8,9 +8,7 @@
 
 struct tokens {
 	struct secret access;
-	struct secret refresh;  /* empty: none was given */
-	struct secret previous; /* the refresh token before, until the new one is
-				 * proven; empty: none */
+	struct secret refresh; /* empty: none was given */
 };
 
 /* Wipes and empties. */
@@ -18,9 +16,11 @@ void tokens_clear(struct tokens *tokens);
 
 /*
  * One secret of all: a byte TOKENS_FORMAT, then each token in the order above as its
- * length in four bytes, most significant first, and its bytes.
+ * length in four bytes, most significant first, and its bytes. The other format has a
+ * third token behind them, which is read over.
  */
-#define TOKENS_FORMAT 1
+#define TOKENS_FORMAT 2
+#define TOKENS_FORMAT_OF_THREE 1
 struct secret tokens_pack(const struct tokens *tokens);
 
 /* 0, or -EBADMSG. *ret_tokens is the caller's to clear. */

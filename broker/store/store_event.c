@@ -12,6 +12,7 @@
 #include "broker/store/store_inner.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/event_filter.h"
 
 static const char insert_id[] =
     "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
@@ -133,6 +134,7 @@ store_event_query_copy(
 	to->type = copy_text(from->type);
 	to->platform = copy_text(from->platform);
 	to->kind = copy_text(from->kind);
+	to->broadcaster = copy_text(from->broadcaster);
 }
 
 void
@@ -141,6 +143,7 @@ store_event_query_clear(struct store_event_query *query)
 	free((char *)(uintptr_t)query->type);
 	free((char *)(uintptr_t)query->platform);
 	free((char *)(uintptr_t)query->kind);
+	free((char *)(uintptr_t)query->broadcaster);
 	*query = (struct store_event_query){ .after = 0 };
 }
 
@@ -148,19 +151,22 @@ store_event_query_clear(struct store_event_query *query)
 static bool
 matches(sqlite3_stmt *row, const struct store_event_query *query)
 {
-	const char *platform = (const char *)sqlite3_column_text(row, 1);
-	const char *type = (const char *)sqlite3_column_text(row, 3);
+	const struct event_filter filter = { .types = query->type,
+		.platforms = query->platform,
+		.kinds = query->kind,
+		.broadcasters = query->broadcaster,
+		.include = query->include };
+	struct event_facts facts = { .platform =
+					 (const char *)sqlite3_column_text(row, 1),
+		.type = (const char *)sqlite3_column_text(row, 3),
+		.broadcaster_id = (const char *)sqlite3_column_text(row, 7),
+		.broadcaster_name = (const char *)sqlite3_column_text(row, 8),
+		.flags = (uint32_t)db_column_number(row, 9) };
 
-	if ((uint32_t)db_column_number(row, 9) & EVENT_ASKED_FOR & ~query->include)
-		return false;
-	if (query->type && (!type || strcmp(type, query->type) != 0))
-		return false;
-	if (query->kind &&
-	    strcmp(event_kind(platform, type, (uint32_t)db_column_number(row, 4),
-		       (uint32_t)db_column_number(row, 9)),
-		query->kind) != 0)
-		return false;
-	return !query->platform || (platform && strcmp(platform, query->platform) == 0);
+	if (event_filter_has(query->kind))
+		facts.kind = event_kind(facts.platform, facts.type,
+		    (uint32_t)db_column_number(row, 4), facts.flags);
+	return event_filter_fits(&filter, &facts);
 }
 
 static void
@@ -216,6 +222,8 @@ store_event_page(struct db *db, const struct store_event_query *query,
 		seen = (uint64_t)db_column_number(statement, 0);
 	}
 	db_finish(statement);
+	if (*ret_end)
+		seen = db->last_seq;
 	while (result < 0 && count > 0)
 		store_event_clear(&ret_events[--count]);
 	*ret_seen = seen;

@@ -10,25 +10,7 @@
 
 #include "broker/store/store.h"
 #include "common/buf.h"
-
-/* Marks of an event, kept as bits. Those that change after it was stored, or that
- * belong to one reader, are never stored. */
-enum event_flag {
-	EVENT_FOREIGN = 1,       /* of a broadcaster that is not ours */
-	EVENT_UNKNOWN = 2,       /* of a type or version that is not known */
-	EVENT_NOT_JSON = 4,      /* the body is no valid JSON */
-	EVENT_DAMAGED = 8,       /* never stored: the body read differs from its hash */
-	EVENT_OWN = 16,          /* no delivery: Streamhold tells of itself */
-	EVENT_LATE = 32,         /* it came long after it was sent */
-	EVENT_SYNTHETIC = 64,    /* made for a test, signed with a key of ours */
-	EVENT_QUARANTINED = 128, /* the body is not what its type says */
-	EVENT_DUPLICATE = 256,   /* the same event came before under another id */
-	EVENT_REDELIVERED = 512, /* never stored: given to this reader before */
-	EVENT_MASKED = 1024,     /* an anonymous person's identity is left out */
-};
-
-/* Marks with which an event is handed on only to those that ask for it. */
-#define EVENT_ASKED_FOR (EVENT_FOREIGN | EVENT_SYNTHETIC | EVENT_QUARANTINED)
+#include "common/event.h"
 
 /* A delivery to be stored. Everything is borrowed until the job is done; absent texts
  * are NULL. Times are ms since 1970, 0 when not known. */
@@ -80,13 +62,15 @@ int store_event_load_seq(struct db *db);
 
 /* A page of events. */
 struct store_event_query {
-	uint64_t after;       /* only greater seq */
-	uint32_t limit;       /* 1 to 500 */
-	size_t bytes_max;     /* the page ends after so many bytes of bodies */
-	const char *type;     /* NULL: any; texts are borrowed */
-	const char *platform; /* NULL: any */
-	const char *kind;     /* NULL: any (event_kind.h) */
-	uint32_t include;     /* of EVENT_ASKED_FOR, what is not left out */
+	uint64_t after;   /* only greater seq */
+	uint32_t limit;   /* 1 to 500 */
+	size_t bytes_max; /* the page ends after so many bytes of bodies */
+	/* Lists with commas, borrowed, NULL for any (common/event_filter.h). */
+	const char *type;
+	const char *platform;
+	const char *kind;
+	const char *broadcaster;
+	uint32_t include; /* of EVENT_ASKED_FOR, what is not left out */
 };
 
 /* A copy with texts of its own, and its end. */
@@ -98,8 +82,9 @@ void store_event_query_clear(struct store_event_query *query);
 #define STORE_EVENT_SCAN_MAX 2000
 
 /* Reads a page oldest first into `ret_events` (room for query->limit). *ret_seen is the
- * seq up to which was looked; *ret_end tells whether there is nothing after it. The
- * number of events, or a negative errno. */
+ * seq up to which was looked; *ret_end tells that there is nothing after it, it is then
+ * the last that was given out, even when `after` is greater. The number of events, or a
+ * negative errno. */
 int store_event_page(struct db *db, const struct store_event_query *query,
     struct store_event *ret_events, uint64_t *ret_seen, bool *ret_end);
 

@@ -148,6 +148,87 @@ filters_are_kept(void **state)
 	    list((struct proto_events_list){ .limit = 500, .platform = "twitch" }), 0);
 }
 
+/* Following: the span first, and how far was looked. */
+
+static const struct proto_events_span *
+follow(struct proto_events_list wanted)
+{
+	wanted.follow = true;
+	wanted.limit = wanted.limit ? wanted.limit : 10;
+	(void)list(wanted);
+	assert_int_equal(api.answers[0].type, MSG_events_span);
+	return &api.answers[0].events_span;
+}
+
+static void
+a_follower_is_told_what_there_is(void **state)
+{
+	const struct proto_events_span *span = follow((struct proto_events_list){ 0 });
+
+	(void)state;
+	assert_int_equal(span->oldest, 1);
+	assert_int_equal(span->last, 0);
+	assert_int_equal(next_after(), 0);
+	fill(1, 25, EVENT_FOREIGN, "{}", 2);
+	span = follow((struct proto_events_list){ .after = 3 });
+	assert_int_equal(span->oldest, 1);
+	assert_int_equal(span->last, 25);
+	assert_int_equal(next_after(), 25);
+	(void)follow((struct proto_events_list){ .after = UINT64_MAX });
+	assert_int_equal(next_after(), 25);
+	(void)follow((struct proto_events_list){ .foreign = true });
+	assert_int_equal(api.count, 12);
+	assert_int_equal(next_after(), 10);
+}
+
+static void
+a_follower_waits_for_an_event(void **state)
+{
+	struct proto_msg msg = { .type = MSG_events_list,
+		.events_list = {
+		    .after = 5, .limit = 10, .follow = true, .wait_ms = 9000 } };
+	int64_t begin = time_boot_ms();
+
+	(void)state;
+	fill(1, 5, 0, "{}", 2);
+	front_forget(&api);
+	front_send(&api, &msg);
+	RUN_UNTIL(!LIST_EMPTY(&broker.hub_listeners));
+	fill(6, 2, EVENT_FOREIGN, "{}", 2); /* not for this one: it goes on waiting */
+	RUN_UNTIL(!LIST_EMPTY(&broker.hub_listeners));
+	assert_int_equal(api.count, 0);
+	fill(8, 2, 0, "{}", 2);
+	RUN_UNTIL(api.lasts == 1);
+	assert_int_equal(api.count, 4);
+	assert_int_equal(api.answers[1].event.seq, 8);
+	assert_int_equal(next_after(), 9);
+	assert_true(LIST_EMPTY(&broker.hub_listeners));
+	/* Nothing comes. */
+	msg.events_list.after = 9;
+	msg.events_list.wait_ms = 50;
+	assert_int_equal(front_ask(&api, &msg)->list_end.next, 9);
+	assert_int_equal(api.count, 2);
+	assert_true(LIST_EMPTY(&broker.hub_listeners));
+	assert_true(time_boot_ms() - begin < 9000);
+}
+
+static void
+a_follower_may_go_away(void **state)
+{
+	const struct proto_msg msg = { .type = MSG_events_list,
+		.events_list = { .limit = 10, .follow = true, .wait_ms = 9000 } };
+
+	(void)state;
+	front_forget(&api);
+	front_send(&api, &msg);
+	RUN_UNTIL(!LIST_EMPTY(&broker.hub_listeners));
+	front_disconnect(&api);
+	assert_true(LIST_EMPTY(&broker.hub_listeners));
+	fill(1, 2, 0, "{}", 2);
+	front_connect(&api, CLIENT_api, "api");
+	assert_int_equal(list((struct proto_events_list){ .limit = 5 }), 2);
+}
+
 static void
 an_event_behind_many_others_is_found(void **state)
 {
@@ -353,6 +434,9 @@ main(void)
 		TEST(pages_follow_one_another),
 		TEST(an_empty_page_repeats_after),
 		TEST(filters_are_kept),
+		TEST(a_follower_is_told_what_there_is),
+		TEST(a_follower_waits_for_an_event),
+		TEST(a_follower_may_go_away),
 		TEST(an_event_behind_many_others_is_found),
 		TEST(long_payloads_come_in_parts),
 		TEST(a_page_ends_after_its_bytes),

@@ -11,6 +11,7 @@
 #include "tests/flow/broker_harness.h"
 
 #define CALLERS 50
+#define ROUNDS 100
 
 struct caller {
 	unsigned answers;
@@ -127,6 +128,43 @@ test_fifty_callers_at_expiry_share_one_request(void **state)
 	for (i = 0; i < CALLERS; i++) {
 		assert_int_equal(callers[i].answers, 1);
 		assert_string_equal(callers[i].access, "A2");
+	}
+}
+
+/* Each round is one expiry; every token lives and is replaced. */
+static void
+test_fifty_callers_at_each_of_a_hundred_expiries_share_one_request(void **state)
+{
+	struct harness *h = *state;
+	struct account *account = log_in(h);
+	char body[128];
+	char access[16];
+	unsigned round;
+	size_t i;
+
+	for (round = 2; round < 2 + ROUNDS; round++) {
+		struct caller callers[CALLERS] = { { .answers = 0 } };
+
+		snprintf(access, sizeof(access), "A%u", round);
+		snprintf(body, sizeof(body),
+		    "{\"access_token\":\"%s\",\"refresh_token\":\"R%u\","
+		    "\"expires_in\":7200}",
+		    access, round);
+		answer_token(h, "200 OK", body);
+		age(account, -1000);
+		account->plan.refreshed = 0;
+		for (i = 0; i < CALLERS; i++)
+			(void)token_use(
+			    &h->broker, account, 60000, on_token, &callers[i]);
+		wait_for(h, callers, CALLERS);
+		assert_int_equal(h->stub.request_count, 1);
+		snprintf(body, sizeof(body), "refresh_token=R%u", round - 1);
+		assert_non_null(strstr(h->stub.requests[0], body));
+		for (i = 0; i < CALLERS; i++) {
+			assert_int_equal(callers[i].answers, 1);
+			assert_string_equal(callers[i].access, access);
+		}
+		stub_forget(&h->stub);
 	}
 }
 
@@ -273,6 +311,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_token_that_lives_long_enough_is_given_at_once),
 		CASE(test_fifty_callers_at_expiry_share_one_request),
+		CASE(
+		    test_fifty_callers_at_each_of_a_hundred_expiries_share_one_request),
 		CASE(test_the_old_token_is_served_until_it_expires),
 		CASE(test_a_refused_token_is_refreshed_once),
 		CASE(test_never_twice_for_the_same_token),

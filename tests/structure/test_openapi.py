@@ -93,6 +93,8 @@ def test_every_query_parameter_of_the_code_is_described():
         text = file.read_text()
         asked |= set(re.findall(r'(?:request_parameter|read_number|url_query_find)\(\s*query,\s*'
                                 r'"(\w+)"', text))
+    events = (ROOT / "httpd" / "event_query.c").read_text()
+    asked |= set(re.findall(r'(?:url_query_find\(from, |name\.data, |\{ )"(\w+)"', events))
     shared = {name["name"] for name in described()["components"]["parameters"].values()
               if name["in"] == "query"}
     own = {p["name"] for operation in operations().values()

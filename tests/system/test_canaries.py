@@ -1,174 +1,29 @@
-"""Secrets go where they must and nowhere else (reliability.md S1 to S3): every secret of
-every flow, failing ones included, is searched in every form in httpd's memory, the link
-traffic, logs, database, environment, arguments and files; and copies of a used token in
-the broker's memory are counted, beside a control run whose wiping is switched off."""
+"""Secrets go where they must and nowhere else (reliability.md S1, S2): every secret of every flow
+(canary_flows.py), failing ones included, is searched in every form in httpd's memory, the link
+traffic, logs, database, free pages, backups, environment, arguments and files."""
 import contextlib
-import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
+import sys
 import time
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.fake.client import approve
 from tests.lib import memory
-from tests.lib.daemon import Streamhold
-from tests.lib.platforms import NAMES, OTHER, USERS, follow
-from tests.lib.tls_front import TlsFront
+from tests.lib.keyring import Keyring, have
+from tests.lib.platforms import NAMES
+from tests.system.canary_flows import (FLOWS, every_flow, has_app_tokens, prepare,
+                                       put_credentials)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads the memory of others")
-SECRETS = {name: f"CANARY-{name}-client-secret-{os.urandom(16).hex()}" for name in NAMES}
 # What a client sends or is handed: it passes the front once. All else never does.
 PASSING = ("client_secret", "state", "code")
 GONE_S = 1.0
-NO_WIPING = r"""
-#include <stddef.h>
-void explicit_bzero(void *at, size_t size) { (void)at; (void)size; }
-void __explicit_bzero_chk(void *at, size_t size, size_t most) { (void)at; (void)size; (void)most; }
-"""
-
-
-class Run:
-    """A daemon, its fakes, and every secret that came up: {name: bytes}."""
-
-    def __init__(self, daemon, fakes):
-        self.daemon, self.fakes, self.secrets = daemon, fakes, {}
-
-    def note(self, name, value):
-        if value:
-            value = value if isinstance(value, bytes) else value.encode()
-            self.secrets.setdefault(f"{name}#{len(self.secrets)}", value)
-
-    def of(self, *kinds):
-        return {name: value for name, value in self.secrets.items()
-                if name.split(".")[0] in kinds}
-
-    def login(self, platform, username="streamer123", query=""):
-        started = self.daemon.get(f"/oauth/start/{platform}/{username}{query}").json()
-        self.note(f"state.{platform}", started["state"])
-        location = approve(started["auth_url"])
-        code = parse_qs(urlsplit(location).query).get("code", [None])[0]
-        self.note(f"code.{platform}", code)
-        return follow(self.daemon, location), location
-
-    def collect(self):
-        """What the platforms have seen and handed out."""
-        known = set(self.secrets.values())
-        for name in self.fakes.fakes:
-            for token in self.fakes[name].state()["tokens"]:
-                if token["value"].encode() not in known:
-                    self.note(f"{token['use']}.{name}", token["value"])
-            for asked in self.fakes[name].asked():
-                form = parse_qs(asked.get("body") or "")
-                for field, kind in (("code_verifier", "verifier"),
-                                    ("device_code", "device_code")):
-                    for value in form.get(field, []):
-                        if value.encode() not in known:
-                            known.add(value.encode())
-                            self.note(f"{kind}.{name}", value)
-        self.note("vault_key", (self.daemon.folder / "state" / "vault.key").read_bytes())
-
-
-def prepare(plain, folder, fakes, tls=None, **options):
-    config = fakes.config(folder, logging={"level": "debug"})
-    if tls:
-        config["platforms"] = tls.config(config["platforms"])
-    daemon = Streamhold(folder, config, build=plain, **options).start()
-    run = Run(daemon, fakes)
-    base = f"http://localhost:{daemon.api_port}"
-    for name in NAMES:
-        fake = fakes[name]
-        fake.add_app("canary-client", SECRETS[name], [f"{base}/oauth/callback/{name}"],
-                     kind="web" if name == "youtube" else "confidential")
-        fake.add_user(**USERS[name])
-        fake.add_user(**OTHER[name])
-        fake.set(authorize="auto")
-        run.note(f"client_secret.{name}", SECRETS[name])
-    return run
-
-
-def put_credentials(run):
-    body = {"client_id": "canary-client", "client_secret": SECRETS["kick"]}
-    assert run.daemon.post("/oauth/credentials/kick", body).status == 200
-    body["client_secret"] = SECRETS["youtube"]
-    assert run.daemon.post("/oauth/credentials/youtube", body).status == 200
-    added = run.daemon.cli("app", "add", "twitch", "--client-id", "canary-client",
-                           "--secret-stdin", stdin=SECRETS["twitch"] + "\n")
-    assert added.returncode == 0, added.stderr
-
-
-def refused_credentials(run):
-    """Bodies that httpd or the broker turn away, with a secret in them."""
-    secret = SECRETS["kick"]
-    for body in ('{"client_id": "x", "client_secret": "%s"' % secret,
-                 '{"client_id": "x", "client_secret": "%s", "client_secret": 1}' % secret,
-                 '{"client_id": 7, "client_secret": "%s"}' % secret,
-                 '{"client_id": "a b", "client_secret": "%s"}' % secret,
-                 '{"client_id": "x", "client_secret": "%s", "scopes": 7}' % secret):
-        answer = run.daemon.post("/oauth/credentials/kick", body,
-                                 headers={"Content-Type": "application/json"})
-        assert answer.status == 400
-        assert secret not in answer.text
-
-
-def failing_logins(run):
-    daemon, fakes = run.daemon, run.fakes
-    for name in NAMES:
-        for fault in ({"mode": "answer", "status": 401, "body": {"error": "invalid_grant"}},
-                      {"mode": "html502"}, {"mode": "truncate"}, {"mode": "drop_after_commit"},
-                      {"mode": "pass", "patch": {"token_type": "mac"}}):
-            fakes[name].next("token", **fault)
-            answer, location = run.login(name)
-            assert answer.status == 502, answer.text
-        assert follow(daemon, location).status == 400      # used up
-        fakes[name].set(authorize="deny")
-        answer, _ = run.login(name)
-        assert answer.status == 400
-        fakes[name].set(authorize="auto", identity=str(OTHER[name]["id"]))
-        answer, _ = run.login(name)
-        assert answer.status == 409, answer.text
-        fakes[name].set(identity=None)
-        # An unfinished one, with a code that is turned away for its state.
-        state = daemon.get(f"/oauth/start/{name}/streamer123").json()["state"]
-        run.note(f"state.{name}", state)
-        run.note(f"code.{name}", f"CANARY-code-{os.urandom(16).hex()}")
-        code = list(run.secrets.values())[-1].decode()
-        other = NAMES[(NAMES.index(name) + 1) % 3]
-        assert daemon.get(f"/oauth/callback/{other}?state={state}&code={code}").status == 400
-        assert daemon.get(f"/oauth/callback/{name}?state={state}x&code={code}").status == 400
-
-
-def every_flow(run):
-    daemon = run.daemon
-    refused_credentials(run)
-    put_credentials(run)
-    failing_logins(run)
-    for name in NAMES:
-        answer, _ = run.login(name)
-        assert answer.status == 200, answer.text
-    daemon.post("/oauth/refresh/kick/streamer123")
-    for path in ("/status", "/oauth/accounts", "/oauth/credentials", "/events", "/nothing",
-                 *[f"/oauth/status/{name}/streamer123" for name in NAMES]):
-        daemon.get(path)
-    for verb in (["accounts", "--ask", "--json"], ["status", "--json"], ["inspect", "--json"],
-                 ["app", "list"], ["login", "kick", "streamer123", "--timeout", "1s"]):
-        said = daemon.cli(*verb)
-        if verb[0] == "login":      # the person is handed the state
-            for state in re.findall(r"state=([\w.~-]+)", said.stdout + said.stderr):
-                run.note("state.kick", state)
-            continue
-        run.collect()
-        assert not memory.hits((said.stdout + said.stderr).encode(), run.secrets)
-    run.fakes["twitch"].set(device_interval_s=1)
-    daemon.cli("login", "twitch", "streamer123", "--device", "--timeout", "4s")
-    daemon.process.send_signal(signal.SIGUSR1)
-    assert daemon.delete("/oauth/youtube/streamer123").json()["revocation"] == "ok"
-    run.collect()
 
 
 # -- where they must not be ---------------------------------------------------------------
@@ -215,11 +70,14 @@ def files_bytes(folder):
                       and path.suffix != ".strace")
 
 
-def process_bytes(daemon):
-    """Environment, arguments and open files by name of all processes."""
+def pids_of(daemon):
+    return [daemon.process.pid, *[pid for pids in daemon.children().values() for pid in pids]]
+
+
+def process_bytes(pids):
+    """Environment, arguments and open files by name of processes."""
     parts = []
-    for pid in [daemon.process.pid, *[pid for pids in daemon.children().values()
-                                      for pid in pids]]:
+    for pid in pids:
         for name in ("environ", "cmdline", "comm"):
             parts.append(pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
         for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
@@ -227,18 +85,31 @@ def process_bytes(daemon):
     return b"\0".join(parts)
 
 
-def test_no_secret_is_where_it_must_not_be(plain, folder, fakes):
-    run = prepare(plain, folder, fakes)
-    daemon = run.daemon
+def backup_bytes(database, folder):
+    """What the two ways of copying a database carry along."""
+    copy, tight = folder / "backup.db", folder / "vacuum.db"
+    with contextlib.closing(sqlite3.connect(database)) as source:
+        with contextlib.closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        source.execute(f"VACUUM INTO '{tight}'")
+    return copy.read_bytes() + tight.read_bytes()
+
+
+def assert_gone_from_fronts(run):
+    for pid in run.daemon.children()["httpd"]:
+        found = memory.hits(memory.memory(pid), run.secrets)
+        assert not found, (found, [memory.places(pid, memory.forms(
+            run.secrets[name])[form])[:3] for name, form, _ in found[:3]])
+
+
+def search_everywhere(run, folder):
+    """Runs every flow and looks."""
+    daemon, trace = run.daemon, folder / "fronts.strace"
     try:
-        trace = folder / "fronts.strace"
         with traced(daemon.children()["httpd"], trace):
             every_flow(run)
         done = time.monotonic()
         link = link_bytes(trace)
-        kinds = {name.split(".")[0].split("#")[0] for name in run.secrets}
-        assert {*PASSING, "access", "refresh", "verifier", "vault_key", "device_code"} <= kinds
-        assert len(run.secrets) >= 12
         # The search finds what does pass, or it would prove nothing.
         assert memory.hits(link, run.of("client_secret"))
         assert memory.hits(link, run.of("code"))
@@ -246,19 +117,117 @@ def test_no_secret_is_where_it_must_not_be(plain, folder, fakes):
                  if name.split(".")[0].split("#")[0] not in PASSING}
         assert memory.hits(link, never) == []
         time.sleep(max(0, done + GONE_S - time.monotonic()))
-        for pid in daemon.children()["httpd"]:
-            found = memory.hits(memory.memory(pid), run.secrets)
-            assert not found, (found, [memory.places(pid, memory.forms(
-                run.secrets[name])[form])[:3] for name, form, _ in found[:3]])
+        assert_gone_from_fronts(run)
         assert memory.hits(daemon.text_log().encode(), run.secrets) == []
-        assert memory.hits(process_bytes(daemon), run.secrets) == []
+        assert memory.hits(process_bytes(pids_of(daemon)), run.secrets) == []
         assert memory.hits(database_bytes(daemon), run.secrets) == []
         assert memory.hits(files_bytes(folder), run.secrets) == []
+        expected = {*PASSING, "access", "refresh", "verifier", "vault_key", "device_code"}
+        if has_app_tokens(daemon):
+            expected.add("app")
+        assert expected <= run.kinds(), run.kinds()
+        assert len(run.secrets) >= 12
     finally:
         daemon.stop()
     assert memory.hits(database_bytes(daemon), run.secrets) == []
+    assert memory.hits(backup_bytes(daemon.database, folder), run.secrets) == []
     assert not list(folder.rglob("core*"))
     assert "CANARY" not in daemon.text_log()
+
+
+def test_no_secret_is_where_it_must_not_be(plain, folder, fakes):
+    search_everywhere(prepare(plain, folder, fakes), folder)
+
+
+@pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
+def test_no_secret_is_where_it_must_not_be_with_a_keyring(plain, folder, fakes):
+    """The same with the Secret Service, moved into a file and back; the files of the keyring are
+    searched too."""
+    ring = Keyring(folder).start()
+    try:
+        run = prepare(plain, folder, fakes, more={"keystore": {"backend": "auto"}},
+                      environment=ring.environment)
+        run.keyring = ring
+        search_everywhere(run, folder)
+        assert list(folder.rglob("*.keyring"))
+    finally:
+        ring.stop()
+
+
+# -- the control ------------------------------------------------------------------------------
+
+PLANTED = """
+import socket, sys, time
+link = socket.socket(fileno=int(sys.argv[1]))
+kept = bytearray(sys.stdin.buffer.read())
+print("ready", flush=True)
+link.recv(1)
+link.sendall(kept)
+time.sleep(60)
+"""
+
+
+def planted(canary):
+    """{form: bytes}, each with something around it."""
+    return {form: b"\x01before " + text + b" after\x02"
+            for form, text in memory.forms(canary).items()}
+
+
+@pytest.mark.parametrize("form", ["raw", "hex", "HEX", "base64+0", "base64+1", "base64+2", "url",
+                                  "utf16", "piece@16"])
+def test_the_search_finds_a_canary_in_every_form_and_place(folder, form):
+    """A process that does what ours must not: it holds a canary in memory, has it in its
+    arguments and environment, sends it over a socket, and leaves it in files and free pages."""
+    canary = b"CANARY/with+signs-" + os.urandom(16).hex().encode()
+    text = planted(canary)[form]
+    near, far = socket.socketpair()
+    word = text.strip(b"\x01\x02").replace(b"\0", b"")
+    process = subprocess.Popen(
+        [sys.executable.encode(), b"-c", PLANTED.encode(), str(far.fileno()).encode(), word],
+        env={**os.environb, b"PLANTED": word}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        pass_fds=[far.fileno()])
+
+    def found(data):
+        return (form in {hit[1] for hit in memory.hits(data, {"it": canary})})
+
+    try:
+        process.stdin.write(text)
+        process.stdin.close()
+        process.stdout.readline()
+        assert found(memory.memory(process.pid))
+        if form != "utf16":     # a zero byte ends an argument
+            assert found(process_bytes([process.pid]))
+        trace = folder / "planted.strace"
+        with traced([process.pid], trace):
+            near.send(b"x")
+            assert near.recv(1 << 16)
+            time.sleep(0.2)
+        assert found(link_bytes(trace))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        near.close()
+        far.close()
+    (folder / "left").mkdir()
+    (folder / "left" / "file").write_bytes(text)
+    assert found(files_bytes(folder))
+    database = folder / "left.db"
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("PRAGMA secure_delete=OFF")
+        made.execute("CREATE TABLE t (v BLOB)")
+        made.execute("INSERT INTO t VALUES (?)", (text,))
+        made.commit()
+        assert found(backup_bytes(database, folder))
+        made.execute("DELETE FROM t")
+        made.commit()
+    assert found(database.read_bytes())
+
+
+def test_every_flow_has_a_name_and_is_in_the_table_once():
+    from tests.system import canary_flows
+    assert len({flow.__name__ for flow in FLOWS}) == len(FLOWS) >= 15
+    assert all(getattr(canary_flows, flow.__name__) is flow for flow in FLOWS)
 
 
 def test_deleted_secrets_leave_nothing_in_the_free_pages(plain, folder, fakes):
@@ -300,64 +269,3 @@ def test_ten_thousand_updates_leave_nothing_in_the_free_pages(folder):
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         left[secure] = path.read_bytes().count(b"CANARY")
     assert left["ON"] == 0 and left["OFF"] > 0
-
-
-# -- copies in the broker -----------------------------------------------------------------
-
-
-def copies(run, kinds):
-    """{name: full copies in the broker's memory}"""
-    data = memory.memory(run.daemon.broker_pid())
-    return {name: data.count(value) for name, value in run.of(*kinds).items()}
-
-
-def use_tokens(run, rounds):
-    put_credentials(run)
-    for name in NAMES:
-        assert run.login(name)[0].status == 200
-    for _ in range(rounds):
-        assert run.daemon.cli("accounts", "--ask").returncode == 0
-        for name in NAMES:
-            run.daemon.post(f"/oauth/refresh/{name}/streamer123")
-    run.collect()
-    time.sleep(5)
-
-
-@pytest.fixture
-def tls(folder):
-    front = TlsFront(folder)
-    yield front
-    front.stop()
-
-
-def test_of_a_used_token_at_most_one_copy_is_left(plain, folder, fakes, tls):
-    run = prepare(plain, folder, fakes, tls)
-    try:
-        use_tokens(run, 5)
-        assert tls.connections > 20
-        found = copies(run, ("access", "refresh", "verifier", "code", "client_secret"))
-        assert len(found) >= 9
-        too_many = {name: count for name, count in found.items() if count > 1}
-        assert not too_many, [(name, memory.places(run.daemon.broker_pid(),
-                                                   run.secrets[name])[:4])
-                              for name in too_many]
-    finally:
-        run.daemon.stop()
-
-
-def test_without_wiping_more_copies_are_left(plain, folder, fakes, tls):
-    """The control: the same run with a library that makes wiping do nothing."""
-    source, library = folder / "no_wiping.c", folder / "no_wiping.so"
-    source.write_text(NO_WIPING)
-    subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-w", "-o", str(library),
-                    str(source)], check=True)
-    run = prepare(plain, folder, fakes, tls, environment={"LD_PRELOAD": str(library)})
-    try:
-        use_tokens(run, 5)
-        maps = pathlib.Path(f"/proc/{run.daemon.broker_pid()}/maps").read_text()
-        assert "no_wiping.so" in maps
-        found = copies(run, ("access", "refresh"))
-        print(json.dumps(sorted(found.values())))
-        assert max(found.values()) > 1
-    finally:
-        run.daemon.stop()

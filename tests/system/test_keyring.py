@@ -14,7 +14,8 @@ from tests.fake.sender import build, send
 from tests.lib.keyring import Keyring, have, wait_for
 from tests.lib.platforms import USER, follow, login, put_credentials
 
-pytestmark = pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
+needs_keyring = pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
+pytestmark = needs_keyring
 
 STATE_S = 3.0       # promised
 SLACK_S = 0.7       # of this machine

@@ -2,14 +2,12 @@
 asked, shared by all who ask, what each refusal does, and what a lost reply leaves behind."""
 import concurrent.futures
 import json
-import os
 import time
 
 import pytest
 
 from tests.lib.platforms import CLIENT_ID, CLIENT_SECRET, NAMES, USER, login, put_credentials
 
-LONG = bool(os.environ.get("STREAMHOLD_LONG"))
 # A result younger than this is shared (REFRESH_SHARED_MS).
 SHARED_S = 2.1
 TERMINAL = {"kick": (401, {"error": "invalid_grant"}),
@@ -151,19 +149,6 @@ def test_what_expired_while_nothing_ran_is_refreshed_at_start(daemon, fakes):
     daemon.start()
     until(lambda: status(daemon, "kick").json()["status"] == "valid")
     assert len(refreshes(fakes["kick"])) == 1
-
-
-def test_fifty_callers_cause_one_request(daemon, fakes, platform):
-    fake = fakes[platform]
-    start(daemon, platform)
-    for number in range(100 if LONG else 5):
-        fake.next("token", mode="slow", delay_s=0.1)
-        with concurrent.futures.ThreadPoolExecutor(50) as pool:
-            answers = list(pool.map(lambda _: refresh(daemon, platform), range(50)))
-        assert {answer.status for answer in answers} == {200}
-        assert len({answer.json()["expires_at"] for answer in answers}) == 1
-        assert len(refreshes(fake)) == number + 1
-        time.sleep(SHARED_S)
 
 
 # -- replies as they come (E.4) ---------------------------------------------------------------

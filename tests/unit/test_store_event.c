@@ -516,7 +516,7 @@ nothing_is_an_empty_page(void **state)
 
 		assert_int_equal(got->result, 0);
 		assert_true(got->end);
-		assert_int_equal(got->seen, afters[i]);
+		assert_int_equal(got->seen, 0); /* none was given out */
 		page_free(got);
 	}
 	on_database(fill_events, &number);

@@ -25,7 +25,6 @@ test_tokens_come_back_as_they_went_in(void **state)
 	assert_int_equal(tokens_unpack(&packed, &out), 0);
 	assert_true(secret_equal(&in.access, &out.access));
 	assert_true(secret_equal(&in.refresh, &out.refresh));
-	assert_int_equal(out.previous.length, 0);
 	tokens_clear(&in);
 	tokens_clear(&out);
 	secret_clear(&packed);
@@ -35,8 +34,7 @@ static void
 test_cut_or_longer_bytes_are_refused(void **state)
 {
 	struct tokens in = { .access = secret_copy("a", 1),
-		.refresh = secret_copy("bc", 2),
-		.previous = secret_copy("d", 1) };
+		.refresh = secret_copy("bc", 2) };
 	struct secret packed = tokens_pack(&in);
 	size_t whole = packed.length;
 	struct tokens out;
@@ -58,6 +56,21 @@ test_cut_or_longer_bytes_are_refused(void **state)
 	memset(packed.bytes + 1, 0xff, 4);
 	assert_int_equal(tokens_unpack(&packed, &out), -EBADMSG);
 	tokens_clear(&in);
+	secret_clear(&packed);
+}
+
+static void
+test_a_third_token_is_read_over(void **state)
+{
+	static const unsigned char bytes[] = "\1\0\0\0\1a\0\0\0\2bc\0\0\0\1d";
+	struct secret packed = secret_copy(bytes, sizeof(bytes) - 1);
+	struct tokens out;
+
+	(void)state;
+	assert_int_equal(tokens_unpack(&packed, &out), 0);
+	assert_string_equal(secret_text(&out.access), "a");
+	assert_string_equal(secret_text(&out.refresh), "bc");
+	tokens_clear(&out);
 	secret_clear(&packed);
 }
 
@@ -104,6 +117,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tokens_come_back_as_they_went_in),
 		cmocka_unit_test(test_cut_or_longer_bytes_are_refused),
+		cmocka_unit_test(test_a_third_token_is_read_over),
 		cmocka_unit_test(test_foreign_text_is_plain_and_cut),
 	};
 
