@@ -7,6 +7,7 @@
 
 #include "broker/events/event_json.h"
 #include "broker/events/event_kind.h"
+#include "broker/events/mask.h"
 #include "common/json_out.h"
 #include "common/text.h"
 
@@ -72,6 +73,29 @@ write_times(struct json_out *json, const struct store_event *event)
 	out_integer(json, "latency_ms", event->received_at - event->occurred_at);
 }
 
+/* What was found wrong when it was stored, and what came before anybody looked, has no
+ * fields of its own. Our own events say everything in their payload, an object. */
+static void
+write_fields(struct json_out *json, const struct store_event *event)
+{
+	const struct event_model *model = event_model_of(event->platform);
+	const uint8_t *body = buf_bytes(&event->body);
+	size_t length = buf_length(&event->body);
+	bool readable =
+	    !(event->flags & (EVENT_NOT_JSON | EVENT_QUARANTINED)) && length > 0;
+
+	if (readable && !(event->flags & EVENT_OWN) && model &&
+	    model->write(json, event->type, event->version, body, length))
+		return;
+	out_null(json, "actor");
+	if (!readable || !(event->flags & EVENT_OWN) || body[0] != '{') {
+		out_null(json, "data");
+		return;
+	}
+	out_key(json, "data");
+	buf_add(json->buf, body, length);
+}
+
 static void
 write_payload(struct json_out *json, const struct store_event *event)
 {
@@ -82,7 +106,10 @@ write_payload(struct json_out *json, const struct store_event *event)
 	/* Nothing at all is not JSON. */
 	if (!(event->flags & EVENT_NOT_JSON) && length > 0) {
 		out_key(json, "payload");
-		buf_add(json->buf, body, length);
+		if (event->flags & EVENT_MASKED)
+			mask_write(body, length, json->buf);
+		else
+			buf_add(json->buf, body, length);
 		return;
 	}
 	encoded = base64_encode(body, length);
@@ -108,6 +135,7 @@ event_json_write(const struct store_event *event, uint32_t extra_flags, struct b
 	    event_kind(event->platform, event->type, event->version, event->flags));
 	write_times(&json, event);
 	write_broadcaster(&json, event);
+	write_fields(&json, event);
 	out_words(&json, "flags", flags);
 	if (event->duplicate_of)
 		out_number(&json, "duplicate_of", event->duplicate_of);

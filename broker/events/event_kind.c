@@ -12,19 +12,30 @@
 /* Types of our own that begin so are about a login; the others are notices. */
 #define ACCOUNT_PREFIX "account."
 
-/* Who knows a platform's types. NULL is answered for a type that is not known. */
+/* Who knows a platform's types. */
 static const struct {
 	enum config_platform_index platform;
-	const char *(*kind)(const char *type, uint32_t version);
+	struct event_model model;
 } models[] = {
-	{ CONFIG_PLATFORM_KICK, kick_event_kind },
+	{ CONFIG_PLATFORM_KICK, { kick_event_kind, kick_event_write } },
 };
+
+const struct event_model *
+event_model_of(const char *platform)
+{
+	size_t i;
+
+	for (i = 0; platform && i < sizeof(models) / sizeof(models[0]); i++)
+		if (strcmp(platform, config_platform_name(models[i].platform)) == 0)
+			return &models[i].model;
+	return NULL;
+}
 
 const char *
 event_kind(const char *platform, const char *type, uint32_t version, uint32_t flags)
 {
-	const char *kind = NULL;
-	size_t i;
+	const struct event_model *model;
+	const char *kind;
 
 	if (!platform || !type)
 		return EVENT_KIND_UNKNOWN;
@@ -32,8 +43,7 @@ event_kind(const char *platform, const char *type, uint32_t version, uint32_t fl
 		return strncmp(type, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0
 		    ? EVENT_KIND_ACCOUNT
 		    : EVENT_KIND_NOTICE;
-	for (i = 0; i < sizeof(models) / sizeof(models[0]) && !kind; i++)
-		if (strcmp(platform, config_platform_name(models[i].platform)) == 0)
-			kind = models[i].kind(type, version);
+	model = event_model_of(platform);
+	kind = model ? model->kind(type, version) : NULL;
 	return kind ? kind : EVENT_KIND_UNKNOWN;
 }

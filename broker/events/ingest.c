@@ -17,6 +17,7 @@
 #include "broker/events/ingest.h"
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_keys.h"
+#include "broker/events/mask.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/events/ours.h"
 #include "broker/health.h"
@@ -35,6 +36,7 @@ struct ingest_job {
 	enum kick_key_use signer;
 	struct store_delivery row; /* borrows from msg and view */
 	uint64_t seq;
+	uint64_t duplicate_of; /* the same event under another id, 0: none */
 	bool duplicate;
 	LIST_ENTRY(ingest_job) entry;
 };
@@ -49,8 +51,9 @@ struct ingest {
 
 /* Check. */
 
-static bool
-is_fresh(const struct ingest *ingest, const struct proto_delivery *delivery,
+/* The counter of what is wrong with the time of sending; NULL: nothing is. */
+static uint64_t *
+find_staleness(struct ingest *ingest, const struct proto_delivery *delivery,
     int64_t now, int64_t *ret_sent)
 {
 	int64_t tolerance =
@@ -58,9 +61,13 @@ is_fresh(const struct ingest *ingest, const struct proto_delivery *delivery,
 	int64_t sent;
 
 	if (time_parse(delivery->timestamp, strlen(delivery->timestamp), &sent) < 0)
-		return false;
+		return &ingest->stats.refused_time;
 	*ret_sent = sent;
-	return tolerance == 0 || (sent >= now - tolerance && sent <= now + tolerance);
+	if (tolerance == 0)
+		return NULL;
+	if (sent < now - tolerance)
+		return &ingest->stats.refused_old;
+	return sent > now + tolerance ? &ingest->stats.refused_future : NULL;
 }
 
 /* Counts and answers a refusal; the sender learns nothing of its reason. */
@@ -83,9 +90,11 @@ check(struct ingest *ingest, struct client *client, struct proto_msg *msg, int64
     int64_t *ret_sent, enum kick_key_use *ret_signer)
 {
 	const struct proto_delivery *delivery = &msg->delivery;
+	uint64_t *stale = find_staleness(ingest, delivery, now, ret_sent);
 	enum kick_verdict verdict;
 
-	if (!is_fresh(ingest, delivery, now, ret_sent)) {
+	if (stale) {
+		(*stale)++;
 		refuse(client, msg, &ingest->stats.refused_stale,
 		    "its timestamp is ill-formed or outside the tolerance");
 		return false;
@@ -98,6 +107,7 @@ check(struct ingest *ingest, struct client *client, struct proto_msg *msg, int64
 		return true;
 	if (verdict == KICK_WRONG && kick_upkeep_hold(client, msg))
 		return false;
+	ingest->stats.refused_malformed += verdict == KICK_MALFORMED;
 	refuse(client, msg, &ingest->stats.refused_signature, "the signature is wrong");
 	return false;
 }
@@ -123,6 +133,8 @@ verdict(const struct ingest_job *job)
 		return "duplicate";
 	if (job->row.flags & EVENT_FOREIGN)
 		return "foreign";
+	if (job->row.flags & EVENT_QUARANTINED)
+		return "quarantined";
 	return job->row.flags & EVENT_UNKNOWN ? "unknown" : "stored";
 }
 
@@ -136,6 +148,11 @@ count(struct ingest_stats *stats, const struct ingest_job *job)
 	stats->stored++;
 	stats->foreign += (job->row.flags & EVENT_FOREIGN) != 0;
 	stats->unknown += (job->row.flags & EVENT_UNKNOWN) != 0;
+	stats->repeated += job->duplicate_of != 0;
+	stats->alien += job->view.alien;
+	stats->ill_typed += job->view.ill_typed && !job->view.alien;
+	stats->late += (job->row.flags & EVENT_LATE) != 0;
+	stats->masked += (job->row.flags & EVENT_MASKED) != 0;
 	if (job->row.flags & EVENT_SYNTHETIC)
 		stats->synthetic++;
 	else
@@ -179,12 +196,62 @@ or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
+/* Whether it came long after it was sent, or after it happened. */
+static bool
+is_late(const struct ingest *ingest, const struct kick_event *view, int64_t now,
+    int64_t sent)
+{
+	int64_t limit = (int64_t)ingest->broker->config.events.late_after_s * 1000;
+
+	return limit > 0 &&
+	    ((sent > 0 && sent < now - limit) ||
+		(view->own_time > 0 && view->own_time < now - limit));
+}
+
+static uint32_t
+flags_of(const struct ingest_job *job, int64_t now, int64_t sent)
+{
+	const struct kick_event *view = &job->view;
+	const struct proto_bytes *body = &job->msg.delivery.body;
+	uint32_t flags = 0;
+
+	if (!ours_has(job->ingest->broker, view))
+		flags |= EVENT_FOREIGN;
+	if (!view->known)
+		flags |= EVENT_UNKNOWN;
+	if (!view->json)
+		flags |= EVENT_NOT_JSON;
+	if (view->alien || view->ill_typed)
+		flags |= EVENT_QUARANTINED;
+	if (is_late(job->ingest, view, now, sent))
+		flags |= EVENT_LATE;
+	if (job->signer == KICK_KEY_synthetic)
+		flags |= EVENT_SYNTHETIC;
+	if (view->anonymous && mask_is_needed(body->data, body->length))
+		flags |= EVENT_MASKED;
+	return flags;
+}
+
+/* What is not handed on must not make another event its duplicate. */
+static struct store_content
+content_of(const struct kick_event *view, uint32_t flags)
+{
+	struct store_content content = view->content;
+
+	if (flags & (EVENT_FOREIGN | EVENT_QUARANTINED))
+		content.rule = STORE_CONTENT_NONE;
+	if (flags & EVENT_SYNTHETIC)
+		content.salt = KICK_SYNTHETIC_PREFIX;
+	return content;
+}
+
 /* The row borrows the texts of message and view, which the job keeps. */
 static void
-fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version, bool ours)
+fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version)
 {
 	const struct proto_delivery *delivery = &job->msg.delivery;
 	const struct kick_event *view = &job->view;
+	uint32_t flags = flags_of(job, now, sent);
 
 	job->row = (struct store_delivery){ .platform = config_platform_name(
 						CONFIG_PLATFORM_KICK),
@@ -195,17 +262,16 @@ fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version, bool o
 		.occurred_at = sent > 0 ? sent : 0,
 		.broadcaster_id = or_null(view->broadcaster_id),
 		.broadcaster_name = or_null(view->broadcaster_name),
-		.flags = (ours ? 0U : EVENT_FOREIGN) |
-		    (view->known ? 0U : EVENT_UNKNOWN) |
-		    (view->json ? 0U : EVENT_NOT_JSON) |
-		    (job->signer == KICK_KEY_synthetic ? EVENT_SYNTHETIC : 0U),
+		.flags = flags,
 		.subscription_id = delivery->subscription_id,
 		.timestamp = delivery->timestamp,
 		.signature = delivery->signature,
 		.content_type = delivery->content_type,
 		.user_agent = delivery->user_agent,
 		.body = delivery->body.data,
-		.body_length = delivery->body.length };
+		.body_length = delivery->body.length,
+		.content = content_of(view, flags),
+		.ret_duplicate_of = &job->duplicate_of };
 }
 
 void
@@ -234,7 +300,7 @@ on_delivery(struct client *client, struct proto_msg *msg)
 	    UINT32_MAX, &version);
 	kick_event_read(job->msg.delivery.type, (uint32_t)version,
 	    job->msg.delivery.body.data, job->msg.delivery.body.length, &job->view);
-	fill(job, now, sent, (uint32_t)version, ours_has(ingest->broker, &job->view));
+	fill(job, now, sent, (uint32_t)version);
 	LIST_INSERT_HEAD(&ingest->pending, job, entry);
 	ingest->stats.pending++;
 	store_submit(ingest->broker->store, &job->job);

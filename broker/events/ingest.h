@@ -33,9 +33,18 @@ struct ingest_stats {
 	uint64_t duplicates;
 	uint64_t foreign;
 	uint64_t unknown;
+	uint64_t repeated;  /* stored, the same event as one before under another id */
+	uint64_t alien;     /* stored, the body is not of the type it came under */
+	uint64_t ill_typed; /* stored, a member is of another type than documented */
+	uint64_t late;
 	uint64_t synthetic;
+	uint64_t masked; /* stored, an anonymous person had a name in it */
 	uint64_t refused_signature;
-	uint64_t refused_stale;
+	uint64_t refused_malformed; /* of them, those that are no signature at all */
+	uint64_t refused_stale;     /* the sum of the next three */
+	uint64_t refused_time;      /* the timestamp is none */
+	uint64_t refused_old;
+	uint64_t refused_future;
 	uint64_t failed;
 	int64_t last_at; /* wall clock ms of the last stored one that is not synthetic,
 			  * 0: none */

@@ -6,15 +6,22 @@
 
 #include "broker/events/json_scan.h"
 #include "common/text.h"
+#include "common/time.h"
 
 struct scanner {
 	const uint8_t *at;
 	const uint8_t *end;
-	unsigned depth; /* of values around the one being read */
-	struct json_wanted *wanted;
-	size_t wanted_count;
-	struct json_slice parent; /* name of the member of the top being read */
+	unsigned depth;                 /* of values around the one being read */
+	const struct json_shape *shape; /* of the value being read, NULL: any */
+	const char *name;               /* of the member whose value it is */
+	size_t base; /* slot of its object, NOWHERE: nothing is noted */
+	struct json_found *found;
 };
+
+#define NOWHERE SIZE_MAX
+
+/* Bytes of a time that is understood, with NUL. */
+#define TIME_MAX 48
 
 static bool scan_value(struct scanner *scanner);
 
@@ -167,54 +174,121 @@ scan_number(struct scanner *scanner)
 
 /* Objects and arrays. */
 
-static bool
-name_is(struct json_slice name, const char *wanted)
+bool
+json_name_is(struct json_slice name, const char *wanted, size_t length)
 {
 	char decoded[64];
-	size_t length = strlen(wanted);
 
 	if (!memchr(name.start, '\\', name.length))
 		return name.length == length + 2 &&
 		    memcmp(name.start + 1, wanted, length) == 0;
 	return json_slice_text(name, decoded, sizeof(decoded)) &&
-	    strcmp(decoded, wanted) == 0;
+	    strlen(decoded) == length && memcmp(decoded, wanted, length) == 0;
 }
 
-/* Notes a member of the top (depth 1) or of one of its objects (depth 2). */
-static void
-note(struct scanner *scanner, struct json_slice name, struct json_slice value)
+static const struct json_member *
+find_member(const struct json_shape *shape, struct json_slice name)
 {
+	bool plain = !memchr(name.start, '\\', name.length);
 	size_t i;
 
-	for (i = 0; i < scanner->wanted_count; i++) {
-		struct json_wanted *wanted = &scanner->wanted[i];
-		bool here = wanted->parent
-		    ? scanner->depth == 2 && name_is(scanner->parent, wanted->parent)
-		    : scanner->depth == 1;
+	for (i = 0; i < shape->count; i++) {
+		const struct json_member *member = &shape->members[i];
 
-		if (here && name_is(name, wanted->name))
-			wanted->found = value;
+		if (plain ? name.length == member->length + 2U &&
+			    memcmp(name.start + 1, member->name, member->length) == 0
+			  : json_name_is(name, member->name, member->length))
+			return member;
 	}
+	return NULL;
+}
+
+/* Where a member's value is noted; NULL when it is not. */
+static struct json_slice *
+slot_of(const struct scanner *scanner, const struct json_member *member)
+{
+	size_t slot = scanner->base + member->slot;
+
+	if (scanner->base == NOWHERE || slot >= scanner->found->count)
+		return NULL;
+	return &scanner->found->slots[slot];
 }
 
 /* A later member of the same name takes the place of an earlier one with all that was
  * found in it. */
 static void
-forget_parent(struct scanner *scanner, struct json_slice name)
+forget(struct json_found *found, struct json_slice old)
 {
 	size_t i;
 
-	for (i = 0; i < scanner->wanted_count; i++)
-		if (scanner->wanted[i].parent &&
-		    name_is(name, scanner->wanted[i].parent))
-			scanner->wanted[i].found = (struct json_slice){ .start = NULL };
+	for (i = 0; i < found->count; i++)
+		if (found->slots[i].start >= old.start &&
+		    found->slots[i].start < old.start + old.length)
+			found->slots[i] = (struct json_slice){ .start = NULL };
+}
+
+static void
+wrong(struct scanner *scanner, const char *name)
+{
+	if (!scanner->found->wrong)
+		scanner->found->wrong = name;
+}
+
+/* Reads the value of a member that is looked for: what is in it belongs to the shape
+ * inside, and is noted from its slot on. */
+static bool
+scan_known(struct scanner *scanner, const struct json_member *member)
+{
+	struct json_slice *slot = slot_of(scanner, member);
+	const struct scanner around = *scanner;
+	struct json_slice value = { .start = scanner->at };
+
+	if (slot && slot->start)
+		forget(scanner->found, *slot);
+	scanner->shape = member->inside;
+	scanner->name = member->name;
+	scanner->base =
+	    slot && member->type == SCAN_OBJECT ? around.base + member->slot : NOWHERE;
+	if (!scan_value(scanner))
+		return false;
+	scanner->shape = around.shape;
+	scanner->name = around.name;
+	scanner->base = around.base;
+	value.length = (size_t)(scanner->at - value.start);
+	if (slot)
+		*slot = value;
+	if (!json_slice_is(value, member->type))
+		wrong(scanner, member->name);
+	return true;
+}
+
+static bool
+scan_other(struct scanner *scanner)
+{
+	const struct json_shape *shape = scanner->shape;
+	bool good;
+
+	scanner->shape = NULL;
+	good = scan_value(scanner);
+	scanner->shape = shape;
+	return good;
+}
+
+/* Whether a member says that a person wants to be nobody. */
+static bool
+is_anonymous(struct json_slice name, const uint8_t *value)
+{
+	static const char wanted[] = "is_anonymous";
+
+	return *value == 't' && json_name_is(name, wanted, sizeof(wanted) - 1);
 }
 
 static bool
 scan_member(struct scanner *scanner)
 {
+	const struct json_member *member = NULL;
 	struct json_slice name;
-	const uint8_t *start;
+	const uint8_t *value;
 
 	skip_space(scanner);
 	if (!scan_string(scanner, &name))
@@ -223,25 +297,25 @@ scan_member(struct scanner *scanner)
 	if (!take(scanner, ':'))
 		return false;
 	skip_space(scanner);
-	if (scanner->depth == 1) {
-		scanner->parent = name;
-		forget_parent(scanner, name);
-	}
-	start = scanner->at;
-	if (!scan_value(scanner))
+	value = scanner->at;
+	if (scanner->shape)
+		member = find_member(scanner->shape, name);
+	if (!(member ? scan_known(scanner, member) : scan_other(scanner)))
 		return false;
-	if (scanner->depth <= 2)
-		note(scanner, name,
-		    (struct json_slice){
-			.start = start, .length = (size_t)(scanner->at - start) });
+	if (is_anonymous(name, value))
+		scanner->found->anonymous = true;
 	skip_space(scanner);
 	return true;
 }
 
+/* Elements are objects when there is a shape for what is in them. */
 static bool
 scan_element(struct scanner *scanner)
 {
 	skip_space(scanner);
+	if (scanner->shape && scanner->at < scanner->end && *scanner->at != '{' &&
+	    *scanner->at != 'n')
+		wrong(scanner, scanner->name);
 	if (!scan_value(scanner))
 		return false;
 	skip_space(scanner);
@@ -294,18 +368,23 @@ scan_value(struct scanner *scanner)
 }
 
 bool
-json_scan(
-    const uint8_t *text, size_t length, struct json_wanted *wanted, size_t wanted_count)
+json_scan(const uint8_t *text, size_t length, const struct json_shape *shape,
+    struct json_found *found)
 {
 	struct scanner scanner = { .at = text,
 		.end = text + length,
-		.wanted = wanted,
-		.wanted_count = wanted_count,
-		.parent = { .start = (const uint8_t *)"\"\"", .length = 2 } };
+		.shape = shape,
+		.name = "",
+		.found = found };
 	size_t i;
 
-	for (i = 0; i < wanted_count; i++)
-		wanted[i].found = (struct json_slice){ .start = NULL };
+	found->wrong = NULL;
+	found->anonymous = false;
+	for (i = 0; i < found->count; i++)
+		found->slots[i] = (struct json_slice){ .start = NULL };
+	skip_space(&scanner);
+	if (shape && scanner.at < scanner.end && *scanner.at != '{')
+		wrong(&scanner, "");
 	return scan_element(&scanner) && scanner.at == scanner.end;
 }
 
@@ -388,6 +467,130 @@ json_slice_id(struct json_slice slice, uint64_t *ret_number)
 {
 	return slice.start &&
 	    text_to_u64(
-		(const char *)slice.start, slice.length, INT64_MAX, ret_number) &&
+		(const char *)slice.start, slice.length, UINT64_MAX, ret_number) &&
 	    *ret_number > 0;
+}
+
+bool
+json_slice_is_null(struct json_slice slice)
+{
+	return !slice.start || slice.start[0] == 'n';
+}
+
+static bool
+is_text(struct json_slice slice)
+{
+	return slice.start[0] == '"';
+}
+
+static bool
+is_flag(struct json_slice slice)
+{
+	return slice.start[0] == 't' || slice.start[0] == 'f';
+}
+
+static bool
+is_id(struct json_slice slice)
+{
+	uint64_t number;
+
+	return text_to_u64(
+	    (const char *)slice.start, slice.length, UINT64_MAX, &number);
+}
+
+static bool
+is_integer(struct json_slice slice)
+{
+	bool minus = slice.start[0] == '-';
+	uint64_t number;
+
+	return text_to_u64((const char *)slice.start + minus, slice.length - minus,
+	    (uint64_t)INT64_MAX + minus, &number);
+}
+
+static bool
+is_label(struct json_slice slice)
+{
+	return is_text(slice) || is_id(slice);
+}
+
+static bool
+is_time(struct json_slice slice)
+{
+	int64_t ms;
+
+	return is_text(slice) && (slice.length == 2 || json_slice_time(slice, &ms));
+}
+
+static bool
+is_object(struct json_slice slice)
+{
+	return slice.start[0] == '{';
+}
+
+static bool
+is_array(struct json_slice slice)
+{
+	return slice.start[0] == '[';
+}
+
+bool
+json_slice_is(struct json_slice slice, enum scan_type type)
+{
+	static bool (*const checks[SCAN_TYPE_COUNT])(struct json_slice slice) = {
+		[SCAN_TEXT] = is_text,
+		[SCAN_FLAG] = is_flag,
+		[SCAN_INTEGER] = is_integer,
+		[SCAN_ID] = is_id,
+		[SCAN_LABEL] = is_label,
+		[SCAN_TIME] = is_time,
+		[SCAN_OBJECT] = is_object,
+		[SCAN_ARRAY] = is_array,
+	};
+
+	return json_slice_is_null(slice) || !checks[type] || checks[type](slice);
+}
+
+bool
+json_slice_time(struct json_slice slice, int64_t *ret_ms)
+{
+	char text[TIME_MAX];
+
+	return json_slice_text(slice, text, sizeof(text)) &&
+	    time_parse(text, strlen(text), ret_ms) == 0;
+}
+
+/* What is left begins with the opening bracket, with a comma, or with the closing
+ * bracket, which is always its last byte. */
+bool
+json_slice_next(
+    struct json_slice *at, struct json_slice *ret_name, struct json_slice *ret_value)
+{
+	struct json_found found = { .count = 0 };
+	struct scanner scanner = { .at = at->start,
+		.end = at->start ? at->start + at->length : NULL,
+		.found = &found };
+
+	if (at->length < 2)
+		return false;
+	scanner.at++;
+	skip_space(&scanner);
+	if (scanner.at == scanner.end - 1)
+		return false;
+	if (scanner.end[-1] == '}') {
+		if (!scan_string(&scanner, ret_name))
+			return false;
+		skip_space(&scanner);
+		if (!take(&scanner, ':'))
+			return false;
+		skip_space(&scanner);
+	}
+	ret_value->start = scanner.at;
+	if (!scan_value(&scanner))
+		return false;
+	ret_value->length = (size_t)(scanner.at - ret_value->start);
+	skip_space(&scanner);
+	*at = (struct json_slice){ .start = scanner.at,
+		.length = (size_t)(scanner.end - scanner.at) };
+	return true;
 }

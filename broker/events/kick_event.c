@@ -5,69 +5,125 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/events/event_kind.h"
 #include "broker/events/json_scan.h"
 #include "broker/events/kick_event.h"
+#include "broker/events/kick_model.h"
+#include "common/crypto.h"
 
-/* Every type that is documented, its newest version, and what it is. */
-static const struct {
-	const char *type;
-	uint32_t version;
-	const char *kind;
-} known_types[] = {
-	{ "chat.message.sent", 1, EVENT_KIND_CHAT },
-	{ "channel.followed", 1, EVENT_KIND_FOLLOW },
-	{ "channel.subscription.new", 1, EVENT_KIND_SUBSCRIPTION },
-	{ "channel.subscription.renewal", 1, EVENT_KIND_SUBSCRIPTION },
-	{ "channel.subscription.gifts", 1, EVENT_KIND_GIFT },
-	{ "channel.reward.redemption.updated", 1, EVENT_KIND_REWARD },
-	{ "livestream.status.updated", 1, EVENT_KIND_STREAM },
-	{ "livestream.metadata.updated", 1, EVENT_KIND_STREAM },
-	{ "moderation.banned", 1, EVENT_KIND_MODERATION },
-	{ "kicks.gifted", 1, EVENT_KIND_TIP },
-};
+/* Bytes of the ids that make an event this one; longer ones count as none. */
+#define IDS_SIZE 256
+
+/* Types that are not documented may be about anything, so equal bodies are one event
+ * only when they come together. */
+#define WINDOW_UNKNOWN 10
 
 const char *
 kick_event_kind(const char *type, uint32_t version)
 {
+	const struct kick_model *model = kick_model_find(type, version);
+
+	return model ? model->kind : NULL;
+}
+
+static void
+read_broadcaster(struct kick_event *event, const struct json_slice *slots)
+{
+	uint64_t id;
+
+	if (json_slice_id(slots[KICK_BROADCASTER + USER_ID], &id))
+		(void)snprintf(event->broadcaster_id, sizeof(event->broadcaster_id),
+		    "%llu", (unsigned long long)id);
+	(void)json_slice_text(slots[KICK_BROADCASTER + USER_NAME],
+	    event->broadcaster_name, sizeof(event->broadcaster_name));
+	(void)json_slice_text(slots[KICK_BROADCASTER + USER_SLUG],
+	    event->broadcaster_slug, sizeof(event->broadcaster_slug));
+}
+
+/* The type is not signed, so the body must be one of that type by itself
+ * (facts/kick.md 2.2). */
+static void
+check_fit(struct kick_event *event, const struct kick_model *model,
+    const struct json_found *found)
+{
 	size_t i;
 
-	for (i = 0; i < sizeof(known_types) / sizeof(known_types[0]); i++)
-		if (strcmp(known_types[i].type, type) == 0)
-			return known_types[i].version == version ? known_types[i].kind
-								 : NULL;
-	return NULL;
+	for (i = 0; i < KICK_MARKERS_MAX && model->markers[i]; i++)
+		if (!found->slots[model->markers[i]].start)
+			event->alien = true;
+	event->ill_typed = found->wrong != NULL;
+	event->member = found->wrong;
 }
 
-bool
-kick_event_is_known(const char *type, uint32_t version)
+/* The digest of the type and the ids. False when one of them is missing. */
+static bool
+digest_ids(const struct kick_model *model, const struct json_slice *slots,
+    struct store_content *content)
 {
-	return kick_event_kind(type, version) != NULL;
+	char text[IDS_SIZE];
+	size_t used = strlen(model->type) + 1;
+	size_t i;
+
+	memcpy(text, model->type, used);
+	for (i = 0; i < KICK_MARKERS_MAX && model->ids[i]; i++) {
+		if (!json_slice_text(
+			slots[model->ids[i]], text + used, sizeof(text) - used) ||
+		    !text[used])
+			return false;
+		used += strlen(text + used) + 1;
+	}
+	if (i == 0)
+		return false;
+	crypto_sha256(text, used, content->digest);
+	return true;
 }
 
-/* What is looked for; the order is that of the array in kick_event_read. */
-enum { WANTED_ID, WANTED_NAME, WANTED_SLUG, WANTED_COUNT };
+/* ms since 1970 of a slot, 0 when it says nothing. */
+static int64_t
+time_of(const struct json_slice *slots, uint8_t slot)
+{
+	int64_t ms;
+
+	return slot && json_slice_time(slots[slot], &ms) && ms > 0 ? ms : 0;
+}
+
+static void
+read_content(struct kick_event *event, const struct kick_model *model,
+    const struct json_slice *slots)
+{
+	event->own_time = time_of(slots, model->time);
+	event->content = (struct store_content){ .rule = STORE_CONTENT_BODY,
+		.window_ms = model->window_s * 1000U };
+	if (!digest_ids(model, slots, &event->content))
+		return;
+	event->content.rule = STORE_CONTENT_IDS;
+	event->content.born = time_of(slots, model->born);
+}
 
 void
 kick_event_read(const char *type, uint32_t version, const uint8_t *body, size_t length,
     struct kick_event *ret_event)
 {
-	struct json_wanted wanted[WANTED_COUNT] = {
-		[WANTED_ID] = { .parent = "broadcaster", .name = "user_id" },
-		[WANTED_NAME] = { .parent = "broadcaster", .name = "username" },
-		[WANTED_SLUG] = { .parent = "broadcaster", .name = "channel_slug" },
-	};
-	uint64_t id;
+	const struct kick_model *model = kick_model_find(type, version);
+	struct json_slice slots[KICK_SLOTS_MAX];
+	struct json_found found = { .slots = slots,
+		.count = model ? model->slots : KICK_ACTOR };
 
-	*ret_event = (struct kick_event){ .known = kick_event_is_known(type, version),
-		.json = json_scan(body, length, wanted, WANTED_COUNT) };
-	if (!ret_event->json)
+	*ret_event = (struct kick_event){ .known = model != NULL,
+		.json = json_scan(
+		    body, length, model ? model->shape : &kick_unknown_shape, &found) };
+	if (!model)
+		ret_event->content = (struct store_content){ .rule = STORE_CONTENT_BODY,
+			.window_ms = WINDOW_UNKNOWN * 1000,
+			.salt = type };
+	if (!ret_event->json) {
+		ret_event->alien = model != NULL;
 		return;
-	if (json_slice_id(wanted[WANTED_ID].found, &id))
-		(void)snprintf(ret_event->broadcaster_id,
-		    sizeof(ret_event->broadcaster_id), "%llu", (unsigned long long)id);
-	(void)json_slice_text(wanted[WANTED_NAME].found, ret_event->broadcaster_name,
-	    sizeof(ret_event->broadcaster_name));
-	(void)json_slice_text(wanted[WANTED_SLUG].found, ret_event->broadcaster_slug,
-	    sizeof(ret_event->broadcaster_slug));
+	}
+	ret_event->anonymous = found.anonymous;
+	read_broadcaster(ret_event, slots);
+	if (!model)
+		return;
+	check_fit(ret_event, model, &found);
+	if (!ret_event->alien && !ret_event->ill_typed)
+		read_content(ret_event, model, slots);
 }

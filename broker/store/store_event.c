@@ -21,9 +21,9 @@ static const char insert_id[] =
 static const char insert_event[] =
     "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
     "occurred_at, broadcaster_id, broadcaster_name, flags, subscription_id, timestamp, "
-    "signature, content_type, user_agent, sha256, body) "
+    "signature, content_type, user_agent, sha256, body, duplicate_of) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-    "?17)";
+    "?17, ?18)";
 
 #define COLUMNS \
 	"seq, platform, message_id, type, version, received_at, occurred_at, " \
@@ -89,11 +89,17 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 	uint8_t digest[CRYPTO_SHA256_SIZE];
 	sqlite3_stmt *statement;
 	uint64_t seq = 0;
+	uint64_t first = 0;
 	int result = put_id(db, delivery, &seq);
 
 	if (result <= 0)
 		return result;
 	crypto_sha256(delivery->body, delivery->body_length, digest);
+	result = store_content_put(db, &delivery->content, digest,
+	    delivery->occurred_at ? delivery->occurred_at : delivery->received_at, seq,
+	    &first);
+	if (result < 0)
+		return result;
 	statement = db_statement(db, insert_event);
 	db_bind_number(statement, 1, (int64_t)seq);
 	db_bind_text(statement, 2, delivery->platform);
@@ -105,7 +111,7 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 		db_bind_number(statement, 7, delivery->occurred_at);
 	db_bind_text(statement, 8, delivery->broadcaster_id);
 	db_bind_text(statement, 9, delivery->broadcaster_name);
-	db_bind_number(statement, 10, delivery->flags);
+	db_bind_number(statement, 10, delivery->flags | (first ? EVENT_DUPLICATE : 0U));
 	db_bind_text(statement, 11, delivery->subscription_id);
 	db_bind_text(statement, 12, delivery->timestamp);
 	db_bind_text(statement, 13, delivery->signature);
@@ -113,10 +119,14 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 	db_bind_text(statement, 15, delivery->user_agent);
 	db_bind_bytes(statement, 16, digest, sizeof(digest));
 	db_bind_bytes(statement, 17, delivery->body, delivery->body_length);
+	if (first)
+		db_bind_number(statement, 18, (int64_t)first);
 	result = db_run(db, statement);
 	if (result < 0)
 		return result;
 	*ret_seq = seq;
+	if (delivery->ret_duplicate_of)
+		*delivery->ret_duplicate_of = first;
 	return 1;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "broker/store/store.h"
+#include "broker/store/store_content.h"
 #include "common/buf.h"
 #include "common/event.h"
 
@@ -31,6 +32,8 @@ struct store_delivery {
 	const char *user_agent;
 	const uint8_t *body;
 	size_t body_length;
+	struct store_content content; /* nothing in it: not compared with others */
+	uint64_t *ret_duplicate_of;   /* seq of the first one; NULL: not wanted */
 };
 
 /* An event that was read. It owns its texts; absent ones are NULL. */
@@ -53,7 +56,8 @@ struct store_event {
 void store_event_clear(struct store_event *event);
 
 /* Stores a delivery unless its message id is known. 1 and its seq; 0 when it is known
- * and nothing was stored; a negative errno. On the database's thread. */
+ * and nothing was stored; a negative errno. One with a content that came before is
+ * stored with EVENT_DUPLICATE. On the database's thread. */
 int store_event_put(
     struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq);
 

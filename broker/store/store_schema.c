@@ -150,6 +150,12 @@ const char *const store_schema_steps[] = {
 	"	until INTEGER NOT NULL,"
 	"	PRIMARY KEY (platform, id)"
 	") STRICT;",
+
+	/* 6: what makes an event this one (store_content.h). */
+	"CREATE TABLE contents ("
+	"	key BLOB PRIMARY KEY,"
+	"	seq INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;",
 };
 
 const size_t store_schema_count =

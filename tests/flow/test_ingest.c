@@ -93,7 +93,8 @@ what_is_not_ours_is_foreign_and_kept(void **state)
 	(void)state;
 	assert_string_equal(deliver_text("01A", foreign), "foreign");
 	assert_int_equal(stats()->foreign, 1);
-	assert_string_equal(stored_event("01A")->flags, "foreign");
+	/* What it is said to be it is not, and it is not ours either. */
+	assert_string_equal(stored_event("01A")->flags, "foreign quarantined");
 	assert_string_equal(deliver_text("01B", "{}"), "foreign");
 	assert_string_equal(
 	    deliver_text(
@@ -107,9 +108,11 @@ nothing_is_foreign_while_nobody_is_known(void **state)
 	(void)state;
 	stop_broker();
 	start_broker("{}");
-	assert_string_equal(deliver_text("01A", foreign), "stored");
-	assert_string_equal(deliver_text("01B", "{}"), "stored");
-	assert_string_equal(deliver_text("01C", "no json"), "stored");
+	assert_string_equal(deliver_text("01A", foreign), "quarantined");
+	assert_string_equal(deliver_text("01B", "{}"), "quarantined");
+	assert_string_equal(deliver_text("01C", "no json"), "quarantined");
+	assert_string_equal(deliver_text("01D", ours), "stored");
+	assert_int_equal(stats()->foreign, 0);
 }
 
 static void
@@ -120,15 +123,16 @@ unknown_types_and_versions_are_kept_and_marked(void **state)
 		const char *version;
 		const char *verdict;
 		uint32_t number;
+		const char *flags;
 	} cases[] = {
-		{ "channel.followed", "1", "stored", 1 },
-		{ "channel.followed", "2", "unknown", 2 },
-		{ "channel.followed", "0", "unknown", 0 },
-		{ "channel.followed", "x", "unknown", 0 },
-		{ "channel.followed", "1.0", "unknown", 0 },
-		{ "channel.followed", "4294967296", "unknown", 0 },
-		{ "channel.unheard.of", "1", "unknown", 1 },
-		{ "\xff\x1b[2J", "1", "unknown", 1 },
+		{ "channel.followed", "1", "stored", 1, "" },
+		{ "channel.followed", "2", "unknown", 2, "unknown" },
+		{ "channel.followed", "0", "unknown", 0, "duplicate unknown" },
+		{ "channel.followed", "x", "unknown", 0, "duplicate unknown" },
+		{ "channel.followed", "1.0", "unknown", 0, "duplicate unknown" },
+		{ "channel.followed", "4294967296", "unknown", 0, "duplicate unknown" },
+		{ "channel.unheard.of", "1", "unknown", 1, "unknown" },
+		{ "\xff\x1b[2J", "1", "unknown", 1, "unknown" },
 	};
 	char id[16];
 	size_t i;
@@ -146,7 +150,7 @@ unknown_types_and_versions_are_kept_and_marked(void **state)
 		/* Bytes that are no UTF-8 are shown as U+FFFD. */
 		assert_string_equal(stored_event(id)->type,
 		    cases[i].type[0] == '\xff' ? "\xef\xbf\xbd\x1b[2J" : cases[i].type);
-		assert_string_equal(stored_event(id)->flags, i == 0 ? "" : "unknown");
+		assert_string_equal(stored_event(id)->flags, cases[i].flags);
 	}
 	assert_int_equal(stats()->unknown, 7);
 }
