@@ -45,10 +45,12 @@ static void
 check_fit(struct kick_event *event, const struct kick_model *model,
     const struct json_found *found)
 {
+	const struct json_slice *around = &found->slots[model->marked];
+	bool null = around->start && json_slice_is_null(*around);
 	size_t i;
 
 	for (i = 0; i < KICK_MARKERS_MAX && model->markers[i]; i++)
-		if (!found->slots[model->markers[i]].start)
+		if (!null && !found->slots[model->markers[i]].start)
 			event->alien = true;
 	event->ill_typed = found->wrong != NULL;
 	event->member = found->wrong;

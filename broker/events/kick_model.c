@@ -285,6 +285,7 @@ static const struct kick_model models[] = {
 	    .shape = &stream,
 	    .slots = METADATA_SLOTS,
 	    .markers = { METADATA_TITLE },
+	    .marked = METADATA_SELF,
 	    .window_s = WINDOW_STATE,
 	    .write = kick_write_metadata,
 	},

@@ -124,6 +124,8 @@ struct kick_model {
 	/* Members that bodies of this type have and others have not; KICK_NONE: no
 	 * more of them. They may be null. */
 	uint8_t markers[KICK_MARKERS_MAX];
+	/* The object that markers are in; when it is null so are they. */
+	uint8_t marked;
 	/* What makes an event this one and no other, when it has an id of its own. */
 	uint8_t ids[KICK_MARKERS_MAX];
 	/* When it happened, by the body; KICK_NONE: it does not say. */

@@ -57,7 +57,9 @@ def test_payload_is_the_original_text(daemon):
            b',"dup":1,"dup":2}')
     one, reply = deliver(daemon, body=odd)
     assert reply.status == 200
-    assert b'"payload":' + odd + b"}" in daemon.get("/events").body
+    assert json.loads(reply.body) == {"status": "quarantined"}
+    assert daemon.events() == []
+    assert b'"payload":' + odd + b"}" in daemon.get("/events?include=quarantined").body
     assert b'"payload":' + odd + b"}" in daemon.get("/events/1").body
 
 
@@ -95,9 +97,11 @@ def test_signed_but_unusual(daemon, mode, verdict, flags):
 @pytest.mark.parametrize("mode", ["invalid_utf8", "not_json", "deep_json", "empty_body"])
 def test_signed_but_not_json_is_kept_raw(daemon, mode):
     one, reply = deliver(daemon, mode=mode)
-    assert reply.status == 200
-    event = daemon.events()[0]
-    assert "payload" not in event
+    assert (reply.status, json.loads(reply.body)["status"]) == (200, "quarantined")
+    assert daemon.events() == []
+    event, = daemon.events(include="quarantined")
+    assert "payload" not in event and event["flags"] == ["quarantined"]
+    assert event["kind"] == "chat" and event["data"] is None and event["actor"] is None
     assert base64.b64decode(event["payload_base64"]) == one.body
     assert event["broadcaster"] is None or event["broadcaster"]["id"] is None
 
@@ -129,7 +133,7 @@ def test_sizes(daemon):
         one, reply = deliver(daemon, body=body, send_options={"chunked": True})
         assert reply.status == status
     assert [len(json.dumps(event["payload"], separators=(",", ":")))
-            for event in daemon.events()] == [limit, limit]
+            for event in daemon.events(include="quarantined")] == [limit, limit]
     assert deliver(daemon, mode="big_body")[1].status == 413
 
 
