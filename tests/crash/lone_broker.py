@@ -27,6 +27,7 @@ class Prepared:
 
     def __init__(self, streamhold, fakes, folder, build, rotation, refreshed=False):
         self.fake = fakes["kick"]
+        self.has_previous = refreshed
         self.folder = folder
         self.daemon = streamhold(fakes.config(folder), build=build)
         fakes.register(self.daemon, ["kick"])
