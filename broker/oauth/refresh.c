@@ -1,23 +1,17 @@
 /*
- * Refreshes, from a wish to the request:
+ * Refreshes, from the beginning to the request:
  *
- *   join    who asks waits for the refresh that runs, is answered from a result that is
- *           young enough, or starts one
  *   load    the sealed tokens and the sealed client secret
- *   unseal  both
+ *   unseal  both; the token before only when it is to be sent
  *   note    what is about to be sent, durably: a crash from here on is found at start
  *   send
  *
- * and further in refresh_reply.c. Owns the refreshes that run.
+ * and further in refresh_reply.c. Begun by refresh_join.c and refresh_schedule.c. Owns
+ * the refreshes that run.
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-
-#include <event2/event.h>
 
 #include "broker/oauth/form.h"
 #include "broker/oauth/refresh_run.h"
@@ -25,9 +19,6 @@
 #include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
-#include "common/crypto.h"
-#include "common/log.h"
-#include "common/text.h"
 #include "common/time.h"
 
 struct load_job {
@@ -55,10 +46,6 @@ struct note_job {
 	bool current;
 };
 
-static struct refresh_wait *wait_for(struct refresh *, refresh_done_fn *, void *);
-static bool settle(struct refresh_wait *, enum proto_error, const char *);
-static bool decide(
-    struct broker *, const struct account *, enum refresh_cause, struct refresh_wait *);
 static void load(struct refresh *);
 static int run_load(struct store_job *, struct db *);
 static void on_loaded(struct store_job *, int);
@@ -71,7 +58,6 @@ static void on_client(void *, int, struct secret *);
 static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
 static void send_form(struct refresh *);
-static void release(struct flow *);
 
 struct refresher *
 refresher_of(const struct broker *broker)
@@ -88,152 +74,6 @@ refresh_account(const struct refresh *refresh)
 	return account && account->row.generation == refresh->generation ? account
 									 : NULL;
 }
-
-/* ---- Joining ---- */
-
-static struct refresh *
-find_running(const struct broker *broker, const struct account *account)
-{
-	struct refresh *refresh;
-
-	LIST_FOREACH (refresh, &refresher_of(broker)->running, entry)
-		if (refresh->platform == account->platform &&
-		    strcmp(refresh->username_key, account->row.username_key) == 0)
-			return refresh;
-	return NULL;
-}
-
-static void
-on_wait_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct refresh_wait *wait = arg;
-	const struct refresh_end end = { .error = wait->error,
-		.sentence = wait->sentence,
-		.retry_after = wait->retry_after };
-
-	(void)fd;
-	(void)what;
-	LIST_REMOVE(wait, entry);
-	wait->done(wait->arg, &end);
-	event_free(wait->timer);
-	free(wait->sentence);
-	free(wait);
-}
-
-struct refresh_wait *
-refresh_join(struct broker *broker, const struct account *account,
-    enum refresh_cause cause, refresh_done_fn *done, void *arg)
-{
-	const struct timeval at_once = { .tv_sec = 0 };
-	struct refresh *running = find_running(broker, account);
-	struct refresh_wait *wait;
-
-	if (running && !running->holds)
-		return wait_for(running, done, arg);
-	wait = wait_for(NULL, done, arg);
-	if (running) {
-		(void)settle(wait, account->plan.error, account->plan.trouble);
-	} else if (!decide(broker, account, cause, wait)) {
-		wait->refresh = refresh_begin(broker, account);
-		LIST_INSERT_HEAD(&wait->refresh->waits, wait, entry);
-		return wait;
-	}
-	wait->timer = evtimer_new(broker->base, on_wait_timer, wait);
-	if (!wait->timer)
-		abort();
-	event_add(wait->timer, &at_once);
-	LIST_INSERT_HEAD(&refresher_of(broker)->told, wait, entry);
-	return wait;
-}
-
-static struct refresh_wait *
-wait_for(struct refresh *refresh, refresh_done_fn *done, void *arg)
-{
-	struct refresh_wait *wait = xcalloc(1, sizeof(*wait));
-
-	wait->refresh = refresh;
-	wait->error = ERR_none;
-	wait->done = done;
-	wait->arg = arg;
-	if (refresh)
-		LIST_INSERT_HEAD(&refresh->waits, wait, entry);
-	return wait;
-}
-
-void
-refresh_leave(struct refresh_wait *wait)
-{
-	LIST_REMOVE(wait, entry);
-	if (wait->timer)
-		event_free(wait->timer);
-	free(wait->sentence);
-	free(wait);
-}
-
-/* An outcome that needs no request; true when there is one. */
-static bool
-settle(struct refresh_wait *wait, enum proto_error error, const char *sentence)
-{
-	wait->error = error;
-	wait->sentence = sentence ? xstrdup(sentence) : NULL;
-	return true;
-}
-
-/* What can be said without asking the database. */
-static bool
-decide_standing(
-    struct broker *broker, const struct account *account, struct refresh_wait *wait)
-{
-	const char *pause = refresh_pause(broker, account->platform);
-	char sentence[STEPS_SENTENCE_SIZE];
-
-	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)
-		return settle(wait, ERR_none, NULL);
-	if (refresher_of(broker)->stopping)
-		return settle(wait, ERR_broker_away, "Streamhold is stopping");
-	if (!account->row.refreshable)
-		return settle(wait, ERR_login_needed,
-		    "No refresh token is stored for this login; log in again when it "
-		    "has expired");
-	if (!accounts_credential(broker->accounts, account->platform)) {
-		steps_no_credentials(account->platform, sentence);
-		return settle(wait, ERR_no_credentials, sentence);
-	}
-	return pause && settle(wait, ERR_refresh_failed, pause);
-}
-
-/* What the last refresh says about this one. */
-static bool
-decide(struct broker *broker, const struct account *account, enum refresh_cause cause,
-    struct refresh_wait *wait)
-{
-	const struct refresh_plan *plan = &account->plan;
-	int64_t now = time_boot_ms();
-	int64_t floor = cause == REFRESH_asked ? REFRESH_SHARED_MS : REFRESH_FLOOR_MS;
-	bool young = plan->refreshed && now - plan->refreshed < floor;
-
-	if (decide_standing(broker, account, wait))
-		return true;
-	if (cause == REFRESH_rejected && plan->rejected == account->row.generation)
-		return settle(wait, ERR_refresh_failed,
-		    "the platform refuses the token, and a refresh was tried already");
-	if (young && cause == REFRESH_rejected)
-		return settle(wait, ERR_refresh_failed,
-		    "the platform refuses a token that is fresh; its age is not the "
-		    "trouble");
-	if (young && now < plan->expires)
-		return settle(wait, ERR_none, NULL);
-	if (!plan->trouble)
-		return false;
-	if (now < plan->not_before)
-		wait->retry_after = (uint32_t)((plan->not_before - now + 999) / 1000);
-	if (wait->retry_after || now - plan->ended < REFRESH_SHARED_MS ||
-	    (cause != REFRESH_asked && plan->due > now))
-		return settle(wait, plan->error, plan->trouble);
-	return false;
-}
-
-/* ---- Begin ---- */
 
 /* Nothing is due while a refresh runs. The plan is made before, so that it does not
  * replace what the refresh will put into it. */
@@ -253,8 +93,8 @@ refresh_begin(struct broker *broker, const struct account *account)
 	struct refresher *refresher = refresher_of(broker);
 	struct refresh *refresh = xcalloc(1, sizeof(*refresh));
 
-	flow_init(
-	    &refresh->flow, broker, NULL, 0, "refresh", REFRESH_DEADLINE_MS, release);
+	flow_init(&refresh->flow, broker, NULL, 0, "refresh", REFRESH_DEADLINE_MS,
+	    refresh_release);
 	refresh->platform = account->platform;
 	refresh->username = xstrdup(account->row.username);
 	refresh->username_key = xstrdup(account->row.username_key);
@@ -359,16 +199,6 @@ unseal_tokens(struct refresh *refresh)
 	    vault_unseal(refresh->flow.broker->vault, refresh->secret_name,
 		refresh->generation, buf_bytes(&refresh->tokens_sealed),
 		buf_length(&refresh->tokens_sealed), on_tokens, refresh));
-}
-
-void
-refresh_fail_vault(struct refresh *refresh, int result)
-{
-	const char *sentence;
-	enum proto_error error =
-	    steps_vault_error(refresh->flow.broker->vault, result, &sentence);
-
-	refresh_fail(refresh, error, 0, "%s", sentence);
 }
 
 static void
@@ -549,185 +379,4 @@ send_form(struct refresh *refresh)
 	refresh->asked_boot = time_boot_ms();
 	steps_wait_fetch(&refresh->flow,
 	    fetch_start(broker->fetcher, &request, refresh_on_reply, refresh));
-}
-
-/* ---- The end ---- */
-
-static void
-on_pause_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct refresh *refresh = arg;
-	void (*next)(struct refresh *) = refresh->next;
-
-	(void)fd;
-	(void)what;
-	event_free(refresh->timer);
-	refresh->timer = NULL;
-	flow_resume(&refresh->flow);
-	next(refresh);
-}
-
-static void
-cancel_pause(void *arg)
-{
-	struct refresh *refresh = arg;
-
-	event_free(refresh->timer);
-	refresh->timer = NULL;
-}
-
-void
-refresh_pause_for(struct refresh *refresh, int64_t ms, void (*next)(struct refresh *))
-{
-	const struct timeval wait = { .tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000 };
-
-	refresh->next = next;
-	refresh->timer =
-	    evtimer_new(refresh->flow.broker->base, on_pause_timer, refresh);
-	if (!refresh->timer)
-		abort();
-	event_add(refresh->timer, &wait);
-	flow_wait(&refresh->flow, cancel_pause, refresh);
-}
-
-void
-refresh_tell(struct refresh *refresh, const struct refresh_end *end)
-{
-	struct refresh_wait *wait;
-
-	while ((wait = LIST_FIRST(&refresh->waits))) {
-		LIST_REMOVE(wait, entry);
-		wait->done(wait->arg, end);
-		free(wait);
-	}
-}
-
-static void
-take_off(struct refresh *refresh)
-{
-	struct refresher *refresher = refresher_of(refresh->flow.broker);
-
-	if (refresh->ending)
-		return;
-	refresh->ending = true;
-	LIST_REMOVE(refresh, entry);
-	refresher->count--;
-}
-
-void
-refresh_end_well(struct refresh *refresh)
-{
-	const struct refresh_end end = { .error = ERR_none };
-	struct broker *broker = refresh->flow.broker;
-
-	take_off(refresh);
-	refresh_tell(refresh, &end);
-	flow_answer(&refresh->flow, NULL);
-	refresh_schedule(broker);
-}
-
-void
-refresh_note_trouble(
-    struct account *account, enum proto_error error, const char *sentence)
-{
-	account->plan.error = error;
-	if (sentence == account->plan.trouble)
-		return;
-	free(account->plan.trouble);
-	account->plan.trouble = xstrdup(sentence);
-}
-
-void
-refresh_back_off(struct account *account, enum proto_error error,
-    uint32_t retry_after_s, const char *sentence)
-{
-	struct refresh_plan *plan = &account->plan;
-	int64_t now = time_boot_ms();
-	int64_t wait;
-	uint32_t random;
-
-	crypto_random(&random, sizeof(random));
-	plan->failures++;
-	wait = refresh_backoff_ms(plan->failures, random);
-	if ((int64_t)retry_after_s * 1000 > wait)
-		wait = (int64_t)retry_after_s * 1000;
-	if (wait > REFRESH_BACKOFF_MAX_MS)
-		wait = REFRESH_BACKOFF_MAX_MS;
-	plan->ended = now;
-	plan->due = now + wait;
-	plan->not_before = retry_after_s ? plan->due : 0;
-	refresh_note_trouble(account, error, sentence);
-}
-
-void
-refresh_fail(struct refresh *refresh, enum proto_error error, uint32_t retry_after_s,
-    const char *format, ...)
-{
-	char sentence[STEPS_SENTENCE_SIZE];
-	struct refresh_end end = {
-		.error = error, .sentence = sentence, .retry_after = retry_after_s
-	};
-	struct broker *broker = refresh->flow.broker;
-	struct account *account = refresh_account(refresh);
-	va_list values;
-
-	va_start(values, format);
-	vsnprintf(sentence, sizeof(sentence), format, values);
-	va_end(values);
-	log_warning("oauth", "tokens of '%s' at %s not refreshed: %s",
-	    log_quote(refresh->username), refresh->platform->name, log_quote(sentence));
-	broker_count(broker, "refresh_failed", 1);
-	if (account)
-		refresh_back_off(account, error, retry_after_s, sentence);
-	take_off(refresh);
-	refresh_tell(refresh, &end);
-	flow_answer(&refresh->flow, NULL);
-	refresh_schedule(broker);
-}
-
-void
-refresh_doubt(const struct refresh *refresh, struct account *account)
-{
-	if (refresh->sends == 0)
-		return;
-	account->plan.in_doubt = true;
-	account->plan.sends = refresh->sends;
-	account->plan.previous = refresh->previous;
-}
-
-/* Also where the broker ends or the flow's deadline passes. */
-static void
-release(struct flow *flow)
-{
-	const struct refresh_end end = { .error = ERR_broker_away,
-		.sentence = "the refresh was broken off" };
-	struct refresh *refresh = (struct refresh *)flow;
-	struct account *account = refresh->ending ? NULL : refresh_account(refresh);
-
-	if (account && refresh->holds)
-		refresh_keep_last(refresh);
-	if (account) {
-		refresh_doubt(refresh, account);
-		refresh_back_off(account, end.error, 0, end.sentence);
-	}
-	take_off(refresh);
-	refresh_tell(refresh, &end);
-	free(refresh->username);
-	free(refresh->username_key);
-	free(refresh->secret_name);
-	free(refresh->previous_name);
-	free(refresh->client_id);
-	tokens_clear(&refresh->tokens);
-	secret_clear(&refresh->previous_token);
-	secret_clear(&refresh->replaced);
-	buf_clear(&refresh->previous_sealed);
-	buf_clear(&refresh->fresh_sealed);
-	buf_clear(&refresh->replaced_sealed);
-	secret_clear(&refresh->client_secret);
-	buf_clear(&refresh->tokens_sealed);
-	buf_clear(&refresh->client_sealed);
-	token_reply_clear(&refresh->reply);
-	identity_clear(&refresh->identity);
-	free(refresh);
 }

@@ -1,5 +1,6 @@
 /*
- * The arithmetic of refresh times. Pure; called by refresh_schedule.c and refresh.c.
+ * The arithmetic of refresh times. Pure; called by the files of
+ * refresh_run.h.
  *
  * A time is kept on the boot-time clock, which goes on during suspend and which nobody
  * sets; what is stored is on the wall clock, which a person or a time server may move.

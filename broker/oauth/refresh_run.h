@@ -1,8 +1,8 @@
 /*
  * One refresh in progress and the state of refreshing as a whole, shared by the files
- * that tell its story: refresh.c (who asks, and up to the request), refresh_reply.c
- * (what the platform answered, and its end), refresh_keep.c (fresh tokens) and
- * refresh_schedule.c (when).
+ * that tell its story: refresh_schedule.c (when), refresh_join.c (who asks), refresh.c
+ * (up to the request), refresh_reply.c (what the platform answered), refresh_keep.c
+ * (fresh tokens), refresh_proof.c (which of them work) and refresh_end.c.
  */
 #ifndef BROKER_OAUTH_REFRESH_RUN_H
 #define BROKER_OAUTH_REFRESH_RUN_H
@@ -134,6 +134,9 @@ refresh_pause_for(struct refresh *refresh, int64_t ms, void (*next)(struct refre
 __attribute__((format(printf, 4, 5))) void refresh_fail(struct refresh *refresh,
     enum proto_error error, uint32_t retry_after_s, const char *format, ...);
 void refresh_end_well(struct refresh *refresh);
+
+/* Frees it, also where the broker ends or the flow's deadline passes. */
+void refresh_release(struct flow *flow);
 
 /* Tells those who wait, and goes on without them. */
 void refresh_tell(struct refresh *refresh, const struct refresh_end *end);
