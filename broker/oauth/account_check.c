@@ -16,10 +16,9 @@
 #include "broker/oauth/account_check.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/refresh.h"
+#include "broker/oauth/sealed.h"
 #include "broker/oauth/steps.h"
 #include "broker/oauth/validate.h"
-#include "broker/store/store_secret.h"
-#include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -46,14 +45,6 @@ struct account_check {
 	void *arg;
 };
 
-struct load_job {
-	struct steps_job steps;
-	char *secret_name;
-	bool found;
-	uint64_t generation;
-	struct buf sealed;
-};
-
 struct learn_job {
 	struct steps_job steps;
 	const struct platform *platform;
@@ -61,10 +52,7 @@ struct learn_job {
 	bool changed;
 };
 
-static void load(struct account_check *);
-static int run_load(struct store_job *, struct db *);
-static void on_loaded(struct store_job *, int);
-static void on_unsealed(void *, int, struct secret *);
+static void on_opened(struct flow *, const struct sealed *);
 static struct platform_grant grant_of(const struct account_check *);
 static void send_to(struct account_check *, struct platform_request *, fetch_done_fn *);
 static void check(struct account_check *);
@@ -133,64 +121,29 @@ account_check_start(struct broker *broker, struct client *client, uint32_t rid,
 		.username = asked->username };
 	asked->done = done;
 	asked->arg = arg;
-	load(asked);
+	sealed_open(&asked->flow, accounts_token_name(asked->platform, asked->username),
+	    on_opened);
 }
 
 static void
-load(struct account_check *asked)
+on_opened(struct flow *flow, const struct sealed *sealed)
 {
-	struct load_job *job = xcalloc(1, sizeof(*job));
-
-	flow_step(&asked->flow, "load");
-	job->secret_name = accounts_token_name(asked->platform, asked->username);
-	steps_submit(&asked->flow, &job->steps, run_load, on_loaded);
-}
-
-static int
-run_load(struct store_job *store_job, struct db *db)
-{
-	struct load_job *job = (struct load_job *)store_job;
-
-	return store_secret_get(
-	    db, job->secret_name, &job->found, &job->generation, &job->sealed);
-}
-
-static void
-on_loaded(struct store_job *store_job, int result)
-{
-	struct load_job *job = (struct load_job *)store_job;
-	struct account_check *asked = (struct account_check *)steps_done(&job->steps);
-
-	if (asked && result < 0) {
-		steps_fail_store(&asked->flow, result);
-	} else if (asked && !job->found) {
-		flow_fail(&asked->flow, ERR_no_token, NULL);
-	} else if (asked) {
-		flow_step(&asked->flow, "unseal");
-		asked->generation = job->generation;
-		steps_wait_vault(&asked->flow,
-		    vault_unseal(asked->flow.broker->vault, job->secret_name,
-			job->generation, buf_bytes(&job->sealed),
-			buf_length(&job->sealed), on_unsealed, asked));
-	}
-	free(job->secret_name);
-	buf_clear(&job->sealed);
-	free(job);
-}
-
-static void
-on_unsealed(void *arg, int result, struct secret *plain)
-{
-	struct account_check *asked = arg;
+	struct account_check *asked = (struct account_check *)flow;
 	struct tokens tokens = { .access = SECRET_NONE };
+	int result = sealed->result;
 
-	flow_resume(&asked->flow);
-	if (result == 0)
-		result = tokens_unpack(plain, &tokens);
-	if (result < 0) {
-		steps_fail_vault(&asked->flow, result);
+	if (sealed->end == SEALED_absent) {
+		flow_fail(flow, ERR_no_token, NULL);
 		return;
 	}
+	if (sealed->end == SEALED_opened)
+		result = tokens_unpack(sealed->plain, &tokens);
+	if (sealed->end == SEALED_store || result < 0) {
+		sealed_fail(flow,
+		    &(const struct sealed){ .end = sealed->end, .result = result });
+		return;
+	}
+	asked->generation = sealed->generation;
 	asked->access = secret_move(&tokens.access);
 	tokens_clear(&tokens);
 	check(asked);

@@ -16,6 +16,7 @@
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/revocation.h"
+#include "broker/oauth/sealed.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_handout.h"
 #include "broker/store/store_refresh.h"
@@ -34,14 +35,6 @@ struct account_delete {
 	enum revocation_result result;
 };
 
-struct load_job {
-	struct steps_job steps;
-	char *secret_name;
-	bool found;
-	uint64_t generation;
-	struct buf sealed;
-};
-
 struct erase_job {
 	struct steps_job steps;
 	const struct platform *platform;
@@ -53,11 +46,7 @@ struct erase_job {
 	enum revocation_result result;
 };
 
-static void load(struct account_delete *);
-static int run_load(struct store_job *, struct db *);
-static void on_loaded(struct store_job *, int);
-static void unseal(struct account_delete *, struct load_job *);
-static void on_unsealed(void *, int, struct secret *);
+static void on_opened(struct flow *, const struct sealed *);
 static void revoke(struct account_delete *, const struct tokens *);
 static void cancel_revocation(void *);
 static void on_revoked(void *, enum revocation_result);
@@ -93,64 +82,28 @@ on_account_delete(struct client *client, struct proto_msg *msg)
 	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)
 		erase(gone);
 	else
-		load(gone);
-}
-
-static void
-load(struct account_delete *gone)
-{
-	struct load_job *job = xcalloc(1, sizeof(*job));
-
-	flow_step(&gone->flow, "load");
-	job->secret_name = accounts_token_name(gone->platform, gone->username);
-	steps_submit(&gone->flow, &job->steps, run_load, on_loaded);
-}
-
-static int
-run_load(struct store_job *store_job, struct db *db)
-{
-	struct load_job *job = (struct load_job *)store_job;
-
-	return store_secret_get(
-	    db, job->secret_name, &job->found, &job->generation, &job->sealed);
-}
-
-static void
-on_loaded(struct store_job *store_job, int result)
-{
-	struct load_job *job = (struct load_job *)store_job;
-	struct account_delete *gone = (struct account_delete *)steps_done(&job->steps);
-
-	if (gone && result < 0)
-		steps_fail_store(&gone->flow, result);
-	else if (gone && job->found)
-		unseal(gone, job);
-	else if (gone)
-		erase(gone);
-	free(job->secret_name);
-	buf_clear(&job->sealed);
-	free(job);
-}
-
-static void
-unseal(struct account_delete *gone, struct load_job *job)
-{
-	flow_step(&gone->flow, "unseal");
-	steps_wait_vault(&gone->flow,
-	    vault_unseal(gone->flow.broker->vault, job->secret_name, job->generation,
-		buf_bytes(&job->sealed), buf_length(&job->sealed), on_unsealed, gone));
+		sealed_open(&gone->flow,
+		    accounts_token_name(gone->platform, gone->username), on_opened);
 }
 
 /* Tokens that cannot be opened cannot be revoked, but they are erased all the same. */
 static void
-on_unsealed(void *arg, int result, struct secret *plain)
+on_opened(struct flow *flow, const struct sealed *sealed)
 {
-	struct account_delete *gone = arg;
+	struct account_delete *gone = (struct account_delete *)flow;
 	struct tokens tokens = { .access = SECRET_NONE };
+	int result = sealed->result;
 
-	flow_resume(&gone->flow);
+	if (sealed->end == SEALED_store) {
+		sealed_fail(flow, sealed);
+		return;
+	}
+	if (sealed->end == SEALED_absent) {
+		erase(gone);
+		return;
+	}
 	if (result == 0)
-		result = tokens_unpack(plain, &tokens);
+		result = tokens_unpack(sealed->plain, &tokens);
 	if (result == 0) {
 		revoke(gone, &tokens);
 	} else {

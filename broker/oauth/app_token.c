@@ -16,6 +16,8 @@
 #include "common/log.h"
 #include "common/time.h"
 
+#define FIRST_CHECK_S 2
+
 static void on_timer(evutil_socket_t, short, void *);
 
 struct app_state *

@@ -20,7 +20,6 @@
  * last. New credentials end it. */
 #define APP_TOKEN_BACKOFF_FIRST_MS 2000
 #define APP_TOKEN_BACKOFF_LAST_MS (15 * 60 * 1000)
-#define FIRST_CHECK_S 2
 
 struct app_token_wait {
 	app_token_fn *done;

@@ -21,11 +21,10 @@
 #include "broker/oauth/device.h"
 #include "broker/oauth/form.h"
 #include "broker/oauth/login_finish.h"
+#include "broker/oauth/sealed.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
-#include "broker/store/store_secret.h"
-#include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/time.h"
@@ -48,14 +47,6 @@ struct device {
 	struct event *timer;
 };
 
-struct load_job {
-	struct steps_job steps;
-	char *name;
-	bool found;
-	uint64_t generation;
-	struct buf sealed;
-};
-
 static bool check(struct client *, uint32_t, const struct platform *);
 static char *scopes_of_device(const struct platform_device *, const char *);
 static void start(struct login_finish *);
@@ -64,10 +55,7 @@ static void refuse_start(struct login_finish *, const struct fetch_reply *);
 static void tell_person(struct login_finish *);
 static void pause_poll(struct login_finish *, unsigned);
 static void on_pause(evutil_socket_t, short, void *);
-static void load(struct login_finish *);
-static int run_load(struct store_job *, struct db *);
-static void on_loaded(struct store_job *, int);
-static void on_client(void *, int, struct secret *);
+static void on_client(struct flow *, const struct sealed *);
 static void poll(struct login_finish *);
 static void on_polled(void *, struct fetch_reply *);
 static void judge(struct login_finish *, const struct fetch_reply *);
@@ -279,66 +267,27 @@ on_pause(evutil_socket_t fd, short what, void *arg)
 		    "The code was not used at %s in time; start the login again",
 		    login->platform->title);
 	else if (login->device->platform->secret_in_poll)
-		load(login);
+		sealed_open(
+		    &login->flow, accounts_client_name(login->platform), on_client);
 	else
 		poll(login);
 }
 
 static void
-load(struct login_finish *login)
+on_client(struct flow *flow, const struct sealed *sealed)
 {
-	struct load_job *job = xcalloc(1, sizeof(*job));
+	struct login_finish *login = (struct login_finish *)flow;
 
-	flow_step(&login->flow, "load");
-	job->name = accounts_client_name(login->platform);
-	steps_submit(&login->flow, &job->steps, run_load, on_loaded);
-}
-
-static int
-run_load(struct store_job *store_job, struct db *db)
-{
-	struct load_job *job = (struct load_job *)store_job;
-
-	return store_secret_get(
-	    db, job->name, &job->found, &job->generation, &job->sealed);
-}
-
-static void
-on_loaded(struct store_job *store_job, int result)
-{
-	struct load_job *job = (struct load_job *)store_job;
-	struct login_finish *login = (struct login_finish *)steps_done(&job->steps);
-
-	if (login && result < 0) {
-		steps_fail_store(&login->flow, result);
-	} else if (login && !job->found) {
+	if (sealed->end == SEALED_absent) {
 		login_fail(login, ERR_exchange_failed,
 		    "The credentials of %s were removed after the login was started",
 		    login->platform->title);
-	} else if (login) {
-		flow_step(&login->flow, "unseal");
-		steps_wait_vault(&login->flow,
-		    vault_unseal(login->flow.broker->vault, job->name, job->generation,
-			buf_bytes(&job->sealed), buf_length(&job->sealed), on_client,
-			login));
+	} else if (sealed->end != SEALED_opened) {
+		sealed_fail(flow, sealed);
+	} else {
+		login->client_secret = secret_move(sealed->plain);
+		poll(login);
 	}
-	free(job->name);
-	buf_clear(&job->sealed);
-	free(job);
-}
-
-static void
-on_client(void *arg, int result, struct secret *plain)
-{
-	struct login_finish *login = arg;
-
-	flow_resume(&login->flow);
-	if (result < 0) {
-		steps_fail_vault(&login->flow, result);
-		return;
-	}
-	login->client_secret = secret_move(plain);
-	poll(login);
 }
 
 static void

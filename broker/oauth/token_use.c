@@ -15,10 +15,10 @@
 
 #include "broker/flow.h"
 #include "broker/oauth/refresh.h"
+#include "broker/oauth/sealed.h"
 #include "broker/oauth/steps.h"
 #include "broker/oauth/token_use.h"
 #include "broker/oauth/tokens.h"
-#include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/time.h"
@@ -34,16 +34,6 @@ struct token_use {
 	token_use_fn *done;
 	void *arg;
 	bool told;
-	uint64_t generation; /* of the token that is loaded */
-	int64_t expires_at;
-};
-
-struct load_job {
-	struct steps_job steps;
-	char *secret_name;
-	bool found;
-	uint64_t generation;
-	struct buf sealed;
 };
 
 static struct token_use *
@@ -52,9 +42,7 @@ static void refresh(struct token_use *, const struct account *, enum refresh_cau
 static void cancel_wait(void *);
 static void on_refreshed(void *, const struct refresh_end *);
 static void load(struct token_use *);
-static int run_load(struct store_job *, struct db *);
-static void on_loaded(struct store_job *, int);
-static void on_unsealed(void *, int, struct secret *);
+static void on_opened(struct flow *, const struct sealed *);
 static void give(struct token_use *, const struct token_grant *);
 static void fail(struct token_use *, enum proto_error, const char *);
 static void release(struct flow *);
@@ -177,79 +165,55 @@ on_refreshed(void *arg, const struct refresh_end *end)
 static void
 load(struct token_use *use)
 {
-	struct load_job *job = xcalloc(1, sizeof(*job));
-
-	flow_step(&use->flow, "load");
-	job->secret_name = accounts_token_name(use->platform, use->username);
-	steps_submit(&use->flow, &job->steps, run_load, on_loaded);
-}
-
-static int
-run_load(struct store_job *store_job, struct db *db)
-{
-	struct load_job *job = (struct load_job *)store_job;
-
-	return store_secret_get(
-	    db, job->secret_name, &job->found, &job->generation, &job->sealed);
+	sealed_open(
+	    &use->flow, accounts_token_name(use->platform, use->username), on_opened);
 }
 
 static void
-unseal(struct token_use *use, const struct load_job *job)
+fail_vault(struct token_use *use, int result)
 {
+	const char *sentence;
+	enum proto_error error =
+	    steps_vault_error(use->flow.broker->vault, result, &sentence);
+
+	fail(use, error, sentence);
+}
+
+static void
+give_opened(
+    struct token_use *use, const struct sealed *sealed, const struct account *account)
+{
+	struct tokens tokens = { .access = SECRET_NONE };
+	const struct token_grant grant = { .error = ERR_none,
+		.access = &tokens.access,
+		.generation = sealed->generation,
+		.expires_at = account->row.expires_at };
+	int result = tokens_unpack(sealed->plain, &tokens);
+
+	if (result < 0)
+		fail_vault(use, result);
+	else
+		give(use, &grant);
+	tokens_clear(&tokens);
+}
+
+static void
+on_opened(struct flow *flow, const struct sealed *sealed)
+{
+	struct token_use *use = (struct token_use *)flow;
 	const struct account *account = account_of(use);
 	char sentence[STEPS_SENTENCE_SIZE];
 
-	if (!job->found || !account) {
+	if (sealed->end == SEALED_store) {
+		fail(use, ERR_storage_failed, NULL);
+	} else if (sealed->end == SEALED_absent || !account) {
 		steps_no_token(use->platform, use->username, sentence);
 		fail(use, ERR_no_token, sentence);
-		return;
-	}
-	flow_step(&use->flow, "unseal");
-	use->generation = job->generation;
-	use->expires_at = account->row.expires_at;
-	steps_wait_vault(&use->flow,
-	    vault_unseal(use->flow.broker->vault, job->secret_name, job->generation,
-		buf_bytes(&job->sealed), buf_length(&job->sealed), on_unsealed, use));
-}
-
-static void
-on_loaded(struct store_job *store_job, int result)
-{
-	struct load_job *job = (struct load_job *)store_job;
-	struct token_use *use = (struct token_use *)steps_done(&job->steps);
-
-	if (use && result < 0)
-		fail(use, ERR_storage_failed, NULL);
-	else if (use)
-		unseal(use, job);
-	free(job->secret_name);
-	buf_clear(&job->sealed);
-	free(job);
-}
-
-static void
-on_unsealed(void *arg, int result, struct secret *plain)
-{
-	struct token_use *use = arg;
-	struct tokens tokens = { .access = SECRET_NONE };
-	struct token_grant grant = { .error = ERR_none,
-		.access = &tokens.access,
-		.generation = use->generation,
-		.expires_at = use->expires_at };
-
-	const char *sentence;
-	enum proto_error error;
-
-	flow_resume(&use->flow);
-	if (result == 0)
-		result = tokens_unpack(plain, &tokens);
-	if (result == 0) {
-		give(use, &grant);
+	} else if (sealed->end == SEALED_vault) {
+		fail_vault(use, sealed->result);
 	} else {
-		error = steps_vault_error(use->flow.broker->vault, result, &sentence);
-		fail(use, error, sentence);
+		give_opened(use, sealed, account);
 	}
-	tokens_clear(&tokens);
 }
 
 static void
