@@ -46,13 +46,16 @@ struct cli {
 	bool header;          /* token get --header */
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */
+	bool follow;          /* events tail --follow */
 	const char *client_id;
 	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
 	const char *to;          /* keystore migrate --to */
 	const char *as;          /* trigger --as */
-	const char *broadcaster; /* trigger --broadcaster */
+	const char *broadcaster; /* trigger, events: --broadcaster */
+	const char *kind;        /* events --kind */
+	const char *include;     /* events --include */
 	const char *count;       /* trigger --count */
 	const char *after;
 	const char *limit;
@@ -99,6 +102,8 @@ int verb_exec(struct cli *cli);
 int verb_audit(struct cli *cli);
 int verb_refresh(struct cli *cli);
 int verb_events_list(struct cli *cli);
+int verb_events_show(struct cli *cli);
+int verb_events_tail(struct cli *cli);
 int verb_trigger(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);

@@ -56,6 +56,7 @@ static const struct option options[] = {
 	    "read the client secret from standard input" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,
 	    "also events of channels that are not yours" },
+	{ "follow", 'f', NULL, AT(follow), false, "go on with each event that comes" },
 	{ "header", 0, NULL, AT(header), false, "as a header line, for curl -H @-" },
 	{ "min-ttl", 0, "N", AT(min_ttl), false,
 	    "seconds for which it must still live (300)" },
@@ -71,8 +72,11 @@ static const struct option options[] = {
 	    "whose channel: a name, a user id or ID:NAME" },
 	{ "after", 0, "N", AT(after), false, "only events with a greater number" },
 	{ "limit", 0, "N", AT(limit), false, "at most so many (1-500)" },
-	{ "type", 0, "T", AT(type), false, "only events of this type" },
+	{ "type", 0, "T", AT(type), false, "only events of this type, or of A,B" },
 	{ "platform", 0, "P", AT(platform), false, "only this platform" },
+	{ "kind", 0, "K", AT(kind), false, "only events of this kind, or of A,B" },
+	{ "include", 0, "A,B", AT(include), false,
+	    "also foreign, synthetic, quarantined events" },
 };
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))

@@ -3,6 +3,8 @@
  */
 #include "broker/cli/cli.h"
 
+#define EVENT_FILTERS "type kind platform broadcaster include include-foreign"
+
 const struct verb verbs[] = {
 	{ "up", "", 0, 0, "check-only", "start everything in the foreground", verb_up },
 	{ "status", "", 0, 0, "check",
@@ -30,8 +32,11 @@ const struct verb verbs[] = {
 	{ "audit", "", 0, 0, "limit", "show who asked for tokens", verb_audit },
 	{ "refresh", "PLATFORM/NAME", 1, 2, "", "refresh the tokens of a login now",
 	    verb_refresh },
-	{ "events list", "", 0, 0, "after limit type platform include-foreign",
+	{ "events tail", "", 0, 0, "follow limit " EVENT_FILTERS,
+	    "show the newest events, and those that come", verb_events_tail },
+	{ "events list", "", 0, 0, "after limit " EVENT_FILTERS,
 	    "list events, oldest first", verb_events_list },
+	{ "events show", "SEQ|ID", 1, 1, "", "show one event whole", verb_events_show },
 	{ "trigger", "TYPE", 1, 1, "count as broadcaster",
 	    "send synthetic, signed deliveries to try things out", verb_trigger },
 	{ "keystore status", "", 0, 0, "", "where secrets are kept",

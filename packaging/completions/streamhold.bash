@@ -15,6 +15,7 @@ _streamhold() {
 	local types="chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal"
 	types="$types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated"
 	types="$types livestream.metadata.updated moderation.banned kicks.gifted"
+	local filters="--type --kind --platform --broadcaster --include --include-foreign"
 	local oddities="bad-signature duplicate late foreign unknown-version"
 	local every="--config --socket --system --json --no-color --help --version"
 	local verb=${COMP_WORDS[1]:-} second=${COMP_WORDS[2]:-} words=
@@ -31,6 +32,14 @@ _streamhold() {
 		;;
 	--type)
 		mapfile -t COMPREPLY < <(compgen -W "$types" -- "$cur")
+		return
+		;;
+	--kind)
+		mapfile -t COMPREPLY < <(compgen -W "follow subscription gift tip chat stream reward moderation account notice unknown" -- "$cur")
+		return
+		;;
+	--include)
+		mapfile -t COMPREPLY < <(compgen -W "foreign synthetic quarantined" -- "$cur")
 		return
 		;;
 	--as)
@@ -76,8 +85,10 @@ _streamhold() {
 			fi
 			;;
 		"audit "*) words="--limit" ;;
-		"events list") words="--after --limit --type --platform --include-foreign" ;;
-		"events "*) words="list" ;;
+		"events list") words="--after --limit $filters" ;;
+		"events tail") words="--follow --limit $filters" ;;
+		"events show") ;;
+		"events "*) words="tail list show" ;;
 		"trigger "*) words="$types --count --as --broadcaster" ;;
 		"config check" | "config show")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
