@@ -175,3 +175,35 @@ def test_killed_at_random(streamhold, fakes, folder, keyring, to):
         assert gone.status == 200 and gone.json()["revocation"] == "ok", gone.text
     fakes["kick"].set(identity=USER)
     assert login(daemon, "kick", USER).status == 200
+
+
+@pytest.mark.parametrize("to", ["file", "secret-service", "rotate"])
+def test_stopped_in_mid_move(streamhold, fakes, folder, keyring, to):
+    """The broker stops in order, without a leak (sanitizers), and goes on when it starts."""
+    if to == "file":
+        keyring.start()
+    daemon = streamhold(fakes.config(folder, keystore={"backend": "auto"}),
+                        environment=keyring.environment)
+    fill(daemon, fakes, 60)
+    if to == "secret-service":      # which was not there at first
+        keyring.start()
+    names = accounts(daemon)
+    what = ["rotate"] if to == "rotate" else ["migrate", "--to", to]
+    asking = subprocess.Popen(
+        [daemon.program("streamhold"), "--config", str(daemon.config_file), "keystore", *what],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: status(daemon)["moved"] > 0 and status(daemon)["moving"], 20, 0)
+    assert daemon.stop() == 0, daemon.text_log()
+    asking.wait(30)
+    assert not daemon.sanitizer_reports()
+    done = "02" if to == "secret-service" else "01"
+    if to != "rotate":
+        assert set(sealed(daemon).values()) == {"01", "02"}, "stopped in the middle"
+    daemon.start()
+    wait_for(lambda: settled(daemon), 30)
+    assert accounts(daemon) == names
+    fakes.register(daemon, ["kick"])
+    gone = daemon.delete("/oauth/kick/someone007")
+    assert gone.status == 200 and gone.json()["revocation"] == "ok", gone.text
+    assert daemon.stop() == 0
+    assert set(sealed(daemon).values()) == {done}
