@@ -1,0 +1,91 @@
+"""Which test proves which scenario of facts/twitch-google-standards.md F.4, for each platform that it
+concerns. test_f4.py sees that every test named here is there and collected.
+
+A test is "file::function" with the platform as a parameter where there is one ("{platform}"), or
+"program:function" for a function of a C test.
+"""
+ALL = ("twitch", "kick", "youtube")
+HTTP = ("",)        # our own API: no platform
+
+CONTRACT = "tests/system/test_oauth_contract.py"
+SCENARIOS = "tests/system/test_scenarios.py"
+REFRESH = "tests/system/test_refresh.py"
+API = "tests/system/test_http_api.py"
+
+# number: (what, platforms, tests)
+F4 = {
+    1: ("happy path", ALL, [f"{CONTRACT}::test_login_stores_a_token[{{platform}}]",
+                            "tests/browser/test_login.py::test_login_lands_on_the_ok_page"
+                            "[{platform}"]),
+    2: ("user denies", ALL, [f"{CONTRACT}::test_provider_error_is_shown_escaped_and_consumes"
+                             "[{platform}]",
+                             "tests/browser/test_login.py::test_denied_login_says_so[{platform}"]),
+    3: ("state unknown, expired, reused, of another platform", ALL, [
+        f"{CONTRACT}::test_absent_or_unknown_state[{{platform}}-?state=nonsense&code=c]",
+        f"{CONTRACT}::test_state_is_single_use[{{platform}}]",
+        f"{CONTRACT}::test_state_of_another_platform_is_not_consumed",
+        "test_login:test_an_expired_state_is_refused"]),
+    4: ("state in path and query", ALL, [f"{CONTRACT}::test_both_callback_forms[{{platform}}]",
+                                         f"{API}::test_states_that_are_refused["]),
+    5: ("HEAD and prefetch do not consume", ALL, [
+        f"{CONTRACT}::test_head_and_prefetch_do_not_consume[{{platform}}]"]),
+    6: ("duplicate code", ALL, [
+        f"{SCENARIOS}::test_a_second_code_is_refused_and_consumes_nothing[{{platform}}]"]),
+    7: ("iss right, wrong, absent", ALL, [
+        f"{SCENARIOS}::test_the_issuer[{{platform}}-{issuer}]"
+        for issuer in ("right", "wrong", "absent", "prefix")]),
+    8: ("redirect_mismatch with a foreign state", ALL, [
+        f"{SCENARIOS}::test_a_redirect_mismatch_with_a_foreign_state[{{platform}}]"]),
+    9: ("code exchange 5xx, then success", ALL, [
+        f"{SCENARIOS}::test_an_exchange_that_fails_and_then_succeeds[{{platform}}]"]),
+    10: ("many 401s, one refresh", ALL, [
+        f"{SCENARIOS}::test_many_refused_tokens_cause_one_refresh[{{platform}}]",
+        "tests/system/test_refresh_kept.py::test_fifty_callers_cause_one_request_each_round",
+        "test_token_use:test_fifty_callers_at_each_of_a_hundred_expiries_share_one_request",
+        "test_token_use:test_never_twice_for_the_same_token"]),
+    11: ("two processes, one refresh", HTTP, [
+        "tests/system/test_refresh_kept.py::"
+        "test_a_second_broker_on_the_same_database_never_refreshes"]),
+    12: ("crash between rotation and store", HTTP, [
+        "tests/crash/test_kill_refresh.py::test_kill_at_random_instants[",
+        "tests/crash/test_refresh_calls.py::test_kill_at_each_system_call["]),
+    13: ("lost reply with a token of single use", ("kick",), [
+        f"{REFRESH}::test_lost_reply_after_rotation[drop_after_commit-strict-False]",
+        f"{REFRESH}::test_lost_reply_after_rotation[drop_after_commit-family-False]"]),
+    14: ("a reply without refresh_token keeps the old one", ALL, [
+        f"{REFRESH}::test_absent_refresh_token_keeps_the_old_one[{{platform}}-{form}]"
+        for form in ("missing", "null", "empty")]),
+    15: ("each form of expires_in and scope", ALL, [
+        *[f"{REFRESH}::test_every_form_of_expires_in[{{platform}}-{form}" for form in
+          ("int", "string", "float", "missing", "null", "zero", "negative", "huge", "junk")],
+        *[f"{REFRESH}::test_every_form_of_scope[{{platform}}-{form}]"
+          for form in ("array", "string", "missing", "null")]]),
+    16: ("invalid_client keeps the token", ALL, [
+        f"{REFRESH}::test_wrong_configuration_pauses_the_platform[{{platform}}-",
+        "tests/system/test_error_catalogue.py::test_what_is_wrong_with_the_client[{platform}]"]),
+    17: ("invalid_grant ends a login once", ALL, [
+        f"{REFRESH}::test_terminal_refusal_ends_the_login[{{platform}}]",
+        "tests/system/test_error_catalogue.py::test_what_ends_a_login[{platform}]"]),
+    18: ("429 honours Retry-After", ALL, [
+        f"{REFRESH}::test_retry_after_is_honoured[{{platform}}]"]),
+    19: ("clock jumps", HTTP, [
+        *[f"tests/system/test_refresh_clock.py::test_clock_is_set[{jump}]" for jump in
+          (3600, -3600, 7200, -7200, 86400, -86400)],
+        "tests/system/test_refresh_clock.py::test_clock_stands_still"]),
+    20: ("hourly validation, and 401 acted on", ("twitch",), [
+        f"{SCENARIOS}::test_a_token_that_died_while_nothing_ran_is_refreshed",
+        "test_check:test_at_start_each_token_is_checked_once_one_at_a_time",
+        "test_check:test_a_refused_token_is_refreshed_once"]),
+    27: ("Host header attacks", HTTP, [f"{API}::test_hosts_that_are_not_ours[",
+                                       f"{API}::test_hosts_that_are_ours",
+                                       "tests/browser/test_login.py::"
+                                       "test_a_rebound_name_is_misdirected"]),
+    28: ("Origin null, foreign, allowed", HTTP, [
+        f"{API}::test_foreign_pages_are_refused[",
+        f"{API}::test_own_and_allowed_origins_are_served"]),
+    29: ("Sec-Fetch-Site", HTTP, [f"{API}::test_callback_takes_navigations_only",
+                                  f"{API}::test_foreign_pages_are_refused["]),
+    33: ("a search of the log finds no secret", HTTP, [
+        f"{REFRESH}::test_no_token_is_logged",
+        "tests/system/test_canaries.py::test_no_secret_is_where_it_must_not_be"]),
+}
