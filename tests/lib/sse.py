@@ -1,6 +1,9 @@
 """Server-Sent Events as a reader has to read them (WHATWG HTML, 9.2.6), and a client."""
 import collections
+import datetime
 import json
+import re
+import selectors
 import socket
 import sys
 import time
@@ -205,5 +208,41 @@ def consume(port, path, query):
             time.sleep(0.02)
 
 
+RECEIVED = re.compile(rb'"received_at":"([^"]+)"')
+
+
+def milliseconds(text):
+    return datetime.datetime.fromisoformat(text.decode().replace("Z", "+00:00")).timestamp() * 1000
+
+
+def crowd(port, count, query):
+    """Reads `count` streams as fast as they come until standard input ends; then prints for each
+    how many events came and the longest time from arrival here to there, in ms."""
+    streams = [Stream(port, query) for _ in range(count)]
+    counts, lags = [0] * count, [0.0] * count
+    poller = selectors.DefaultSelector()
+    poller.register(sys.stdin, selectors.EVENT_READ, None)
+    for number, stream in enumerate(streams):
+        poller.register(stream.socket, selectors.EVENT_READ, number)
+    print("ready", flush=True)
+    while True:
+        for key, _ in poller.select():
+            if key.data is None:
+                print(json.dumps({"counts": counts, "lags": lags}), flush=True)
+                return
+            piece = key.fileobj.recv(1 << 18)
+            if not piece:
+                poller.unregister(key.fileobj)
+                continue
+            now = time.time() * 1000
+            counts[key.data] += piece.count(b"\ndata: ")
+            found = RECEIVED.search(piece)      # the oldest of the piece
+            if found:
+                lags[key.data] = max(lags[key.data], now - milliseconds(found.group(1)))
+
+
 if __name__ == "__main__":
-    consume(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    if sys.argv[1] == "crowd":
+        crowd(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    else:
+        consume(int(sys.argv[1]), sys.argv[2], sys.argv[3])
