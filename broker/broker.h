@@ -54,6 +54,7 @@ struct front_state {
 	uint64_t connects;
 	uint32_t connections; /* open ones, as last told; so are the next two */
 	uint32_t waiting;     /* requests without their answer */
+	uint32_t streams;     /* readers of the stream of events */
 	uint64_t memory;      /* bytes */
 };
 

@@ -80,6 +80,15 @@ put_both(struct metrics *metrics, const struct broker *broker, const char *count
 	    "webhook", NULL);
 }
 
+static void
+put_counted(struct metrics *metrics, const struct broker *broker,
+    const struct counted *rows, const char *label)
+{
+	for (; rows->counter; rows++)
+		metric_put(metrics, counter_value(broker, "", rows->counter), label,
+		    rows->label, NULL);
+}
+
 static const struct counted answers[] = {
 	{ "answered_2xx", "2xx" },
 	{ "answered_3xx", "3xx" },
@@ -100,6 +109,14 @@ static const struct counted refusals[] = {
 	{ "refused_rate", "rate" },
 	{ "refused_memory", "memory" },
 	{ "refused_malformed", "malformed" },
+	{ NULL, NULL },
+};
+
+static const struct counted streams[] = {
+	{ "api_stream_opened", "opened" },
+	{ "api_stream_refused", "refused" },
+	{ "api_stream_slow", "slow" },
+	{ "api_stream_gap", "gap" },
 	{ NULL, NULL },
 };
 
@@ -126,6 +143,9 @@ write_http_counts(struct metrics *metrics, void *arg)
 	metric_family(metrics, "streamhold_link_strangers_total", METRIC_COUNTER,
 	    "Connections of other users to the link socket, refused.");
 	put_both(metrics, broker, "link_stranger");
+	metric_family(metrics, "streamhold_streams_total", METRIC_COUNTER,
+	    "Streams of events: opened, refused, cut off as too slow, told of a gap.");
+	put_counted(metrics, broker, streams, "what");
 }
 
 static void
@@ -145,6 +165,9 @@ write_http_load(struct metrics *metrics, void *arg)
 	    "Memory in buffers of a front's connections, as of the last second.");
 	metric_put(metrics, broker->api.memory, "role", "api", NULL);
 	metric_put(metrics, broker->webhook.memory, "role", "webhook", NULL);
+	metric_one(metrics, "streamhold_streams", METRIC_GAUGE,
+	    "Readers of the stream of events, as of the last second.",
+	    broker->api.streams);
 }
 
 /* Every other counter has no family of its own. */
@@ -175,15 +198,6 @@ static const struct counted refreshes[] = {
 	{ "refresh_paused", "paused" },
 	{ NULL, NULL },
 };
-
-static void
-put_counted(struct metrics *metrics, const struct broker *broker,
-    const struct counted *rows, const char *label)
-{
-	for (; rows->counter; rows++)
-		metric_put(metrics, counter_value(broker, "", rows->counter), label,
-		    rows->label, NULL);
-}
 
 static void
 write_counts(struct metrics *metrics, void *arg)

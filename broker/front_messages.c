@@ -52,5 +52,6 @@ on_load(struct client *client, struct proto_msg *msg)
 
 	state->connections = msg->load.connections;
 	state->waiting = msg->load.waiting;
+	state->streams = msg->load.streams;
 	state->memory = msg->load.memory;
 }

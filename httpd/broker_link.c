@@ -383,6 +383,7 @@ report_load(struct broker_link *link)
 	load->waiting = link->sent_count + link->held_count;
 	if ((load->connections != link->told.connections ||
 		load->waiting != link->told.waiting ||
+		load->streams != link->told.streams ||
 		load->memory != link->told.memory) &&
 	    chan_send(link->chan, 0, &msg) == 0)
 		link->told = *load;

@@ -144,6 +144,7 @@ tell_load(void *arg, struct proto_load *load)
 
 	load->connections = (uint32_t)conns_count(httpd->conns);
 	load->memory = conns_memory(httpd->conns);
+	load->streams = (uint32_t)streams_count(httpd->streams);
 }
 
 static void

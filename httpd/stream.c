@@ -375,6 +375,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* Birth and death. */
 
+size_t
+streams_count(const struct streams *streams)
+{
+	return streams ? streams->count : 0;
+}
+
 bool
 streams_are_full(const struct streams *streams)
 {

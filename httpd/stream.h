@@ -19,6 +19,9 @@ struct streams;
 struct streams *streams_new(struct httpd *httpd);
 void streams_free(struct streams *streams);
 
+/* How many readers there are. NULL is allowed: none. */
+size_t streams_count(const struct streams *streams);
+
 /* Whether STREAM_READERS_MAX are open. */
 bool streams_are_full(const struct streams *streams);
 

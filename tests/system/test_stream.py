@@ -417,6 +417,22 @@ def test_a_reader_that_does_not_read_is_cut_off_and_may_resume(daemon):
         assert time.monotonic() < end
 
 
+def test_figures_count_readers(daemon):
+    def value(line):
+        found = [row.split()[1] for row in daemon.get("/metrics").text.split("\n")
+                 if row.startswith(line + " ")]
+        return int(found[0])
+    with Stream(daemon.api_port, last_id="77") as stream:
+        assert stream.next().type == "streamhold.gap"
+        end = time.monotonic() + 10     # fronts report once a second
+        while value("streamhold_streams") != 1 or \
+                value('streamhold_streams_total{what="gap"}') != 1:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert value('streamhold_streams_total{what="opened"}') == 1
+        assert value('streamhold_streams_total{what="slow"}') == 0
+
+
 def test_a_reader_that_closes_makes_room_at_once(daemon):
     """Half a close is a close."""
     streams = [Stream(daemon.api_port) for _ in range(256)]
