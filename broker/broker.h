@@ -22,6 +22,7 @@ struct vault;
 struct fetcher;
 struct accounts;
 struct ingest;
+struct retention;
 struct kick_upkeep;
 struct trigger_key;
 struct flow;
@@ -88,6 +89,7 @@ struct broker {
 	struct fetcher *fetcher;
 	struct accounts *accounts;
 	struct ingest *ingest;
+	struct retention *retention;
 	struct kick_upkeep *kick_upkeep;
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
 

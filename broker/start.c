@@ -17,6 +17,7 @@
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
+#include "broker/events/retention.h"
 #include "broker/events/trigger_key.h"
 #include "broker/figures.h"
 #include "broker/flow.h"
@@ -45,6 +46,9 @@
 #define MEMORY_KEPT (4 * 1024 * 1024)
 /* After a broken database answers still get so much time to leave. */
 #define BROKEN_GRACE_MS 100
+
+/* Of the named consumers, where they are built in. */
+__attribute__((weak)) uint64_t consumers_needed_from(const struct broker *broker);
 
 static struct {
 	struct broker *broker;
@@ -252,6 +256,7 @@ start_services(struct broker *broker)
 	if (oauth_start(broker) < 0)
 		fatal(EXIT_INIT, "oauth",
 		    "the accounts cannot be read from the database");
+	retention_start(broker, consumers_needed_from);
 	figures_start(broker);
 }
 
@@ -298,6 +303,7 @@ stop(struct broker *broker)
 	admin_free(running.admin);
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
+	retention_stop(broker);
 	trigger_key_stop(broker);
 	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);

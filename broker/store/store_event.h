@@ -101,7 +101,8 @@ int store_event_get(
  * errno. */
 int store_event_oldest(struct db *db, uint64_t *ret_oldest);
 
-/* Number of events, and the greatest seq. */
+/* Number of events, and the greatest seq. Numbers that a failed transaction took away
+ * count as events. */
 int store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last);
 
 #endif

@@ -1,0 +1,87 @@
+/*
+ * Stores events of our own. Called by retention.c and silence.c, on the loop.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/events/notice.h"
+#include "broker/store/store_event.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/time.h"
+
+struct notice_job {
+	struct store_job job;
+	char *type;
+	char *id;
+	char *broadcaster_id;
+	char *broadcaster_name;
+	char *body;
+	int64_t now;
+	char timestamp[TIME_TEXT_SIZE];
+};
+
+static int
+run_notice(struct store_job *base, struct db *db)
+{
+	const struct notice_job *job = (const struct notice_job *)base;
+	const struct store_delivery row = {
+		.platform = config_platform_name(CONFIG_PLATFORM_KICK),
+		.message_id = job->id,
+		.type = job->type,
+		.version = 1,
+		.received_at = job->now,
+		.occurred_at = job->now,
+		.broadcaster_id = job->broadcaster_id,
+		.broadcaster_name = job->broadcaster_name,
+		.flags = EVENT_OWN,
+		.timestamp = job->timestamp,
+		.signature = "",
+		.content_type = "application/json",
+		.body = (const uint8_t *)job->body,
+		.body_length = strlen(job->body),
+	};
+	uint64_t seq;
+	int result = store_event_put(db, &row, &seq);
+
+	return result < 0 ? result : 0;
+}
+
+static void
+done_notice(struct store_job *base, int result)
+{
+	struct notice_job *job = (struct notice_job *)base;
+
+	if (result < 0 && result != -ECANCELED)
+		log_warning("events", "the event '%s' could not be stored: %s", job->id,
+		    strerror(-result));
+	free(job->type);
+	free(job->id);
+	free(job->broadcaster_id);
+	free(job->broadcaster_name);
+	free(job->body);
+	free(job);
+}
+
+static char *
+copy_of(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+void
+notice_store(struct broker *broker, const struct notice *notice)
+{
+	struct notice_job *job = xcalloc(1, sizeof(*job));
+
+	job->job = (struct store_job){ .run = run_notice, .done = done_notice };
+	job->type = xstrdup(notice->type);
+	job->id = xstrdup(notice->id);
+	job->broadcaster_id = copy_of(notice->broadcaster_id);
+	job->broadcaster_name = copy_of(notice->broadcaster_name);
+	job->body = xstrdup(notice->body);
+	job->now = time_now_ms();
+	time_format(job->now, job->timestamp);
+	store_submit(broker->store, &job->job);
+}

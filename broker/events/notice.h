@@ -1,0 +1,21 @@
+/*
+ * What Streamhold tells of itself, as events beside those of the platforms.
+ */
+#ifndef BROKER_EVENTS_NOTICE_H
+#define BROKER_EVENTS_NOTICE_H
+
+#include "broker/broker.h"
+
+/* Texts are copied. */
+struct notice {
+	const char *type;             /* as readers see it */
+	const char *id;               /* the same for the same occurrence */
+	const char *broadcaster_id;   /* of the channel that it is about; NULL: none */
+	const char *broadcaster_name; /* NULL: none */
+	const char *body;             /* a JSON object */
+};
+
+/* Queues a job that stores it. A failure is logged. */
+void notice_store(struct broker *broker, const struct notice *notice);
+
+#endif
