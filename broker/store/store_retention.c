@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/store/store_content.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
 #include "broker/store/store_retention.h"
@@ -27,10 +28,6 @@ static const char delete_ids[] =
     "AND received_at < ?3";
 static const char page_size[] = "PRAGMA page_size";
 static const char free_pages[] = "PRAGMA freelist_count";
-
-/* Of the memory of contents, where it is built in (store_content.h). */
-__attribute__((weak)) int
-store_content_forget(struct db *db, int64_t ms, unsigned limit);
 
 /* One number that a statement gives, 0 when it gives NULL or nothing. */
 static int
@@ -221,9 +218,7 @@ store_retention_ids(struct db *db, struct store_retention *retention,
 		return result;
 	retention->ids_deleted = (uint64_t)db_changes(db);
 	memcpy(round->last, id, sizeof(id));
-	if (store_content_forget)
-		result = store_content_forget(
-		    db, retention->ids_before, STORE_RETENTION_IDS);
+	result = store_content_forget(db, retention->ids_before, STORE_RETENTION_IDS);
 	if (result == STORE_RETENTION_IDS)
 		round->over = false;
 	return result < 0 ? result : 0;
