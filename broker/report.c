@@ -223,6 +223,10 @@ put_counts(struct sink *sink)
 	put_number(sink, "deliveries_foreign", ingest->foreign);
 	put_number(sink, "deliveries_unknown", ingest->unknown);
 	put_number(sink, "deliveries_synthetic", ingest->synthetic);
+	put_number(sink, "deliveries_quarantined",
+	    ingest->verdicts[INGEST_quarantined]);
+	put_number(sink, "deliveries_repeated", ingest->repeated);
+	put_number(sink, "deliveries_late", ingest->late);
 	put_number(sink, "deliveries_refused_signature", ingest->refused_signature);
 	put_number(sink, "deliveries_refused_stale", ingest->refused_stale);
 	put_number(sink, "deliveries_failed", ingest->failed);

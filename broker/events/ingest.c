@@ -126,36 +126,52 @@ run_put(struct store_job *base, struct db *db)
 	return 0;
 }
 
-static const char *
+const char *
+ingest_verdict_name(enum ingest_verdict verdict)
+{
+	static const char *const names[INGEST_VERDICT_MAX] = {
+		[INGEST_duplicate] = "duplicate",
+		[INGEST_foreign] = "foreign",
+		[INGEST_quarantined] = "quarantined",
+		[INGEST_unknown] = "unknown",
+		[INGEST_stored] = "stored",
+	};
+
+	return names[verdict];
+}
+
+static enum ingest_verdict
 verdict(const struct ingest_job *job)
 {
 	if (job->duplicate)
-		return "duplicate";
+		return INGEST_duplicate;
 	if (job->row.flags & EVENT_FOREIGN)
-		return "foreign";
+		return INGEST_foreign;
 	if (job->row.flags & EVENT_QUARANTINED)
-		return "quarantined";
-	return job->row.flags & EVENT_UNKNOWN ? "unknown" : "stored";
+		return INGEST_quarantined;
+	return job->row.flags & EVENT_UNKNOWN ? INGEST_unknown : INGEST_stored;
 }
 
 static void
 count(struct ingest_stats *stats, const struct ingest_job *job)
 {
+	const uint32_t flags = job->row.flags;
+
+	stats->verdicts[verdict(job)]++;
 	if (job->duplicate) {
 		stats->duplicates++;
 		return;
 	}
 	stats->stored++;
-	stats->foreign += (job->row.flags & EVENT_FOREIGN) != 0;
-	stats->unknown += (job->row.flags & EVENT_UNKNOWN) != 0;
+	stats->foreign += (flags & EVENT_FOREIGN) != 0;
+	stats->unknown += (flags & EVENT_UNKNOWN) != 0;
 	stats->repeated += job->duplicate_of != 0;
 	stats->alien += job->view.alien;
 	stats->ill_typed += job->view.ill_typed && !job->view.alien;
-	stats->late += (job->row.flags & EVENT_LATE) != 0;
-	stats->masked += (job->row.flags & EVENT_MASKED) != 0;
-	if (job->row.flags & EVENT_SYNTHETIC)
-		stats->synthetic++;
-	else
+	stats->late += (flags & EVENT_LATE) != 0;
+	stats->synthetic += (flags & EVENT_SYNTHETIC) != 0;
+	stats->masked += (flags & EVENT_MASKED) != 0;
+	if (!(flags & EVENT_SYNTHETIC))
 		stats->last_at = job->row.received_at;
 }
 
@@ -167,7 +183,7 @@ done_put(struct store_job *base, int result)
 	struct ingest_job *job = (struct ingest_job *)base;
 	struct ingest *ingest = job->ingest;
 	const struct proto_msg answer = { .type = MSG_delivered,
-		.delivered = { .verdict = verdict(job) } };
+		.delivered = { .verdict = ingest_verdict_name(verdict(job)) } };
 
 	LIST_REMOVE(job, entry);
 	ingest->stats.pending--;

@@ -27,8 +27,22 @@ void ingest_client_gone(struct ingest *ingest, const struct client *client);
 /* Message `delivery`. */
 dispatch_fn on_delivery;
 
+/* What a delivery that is not refused is answered: the first that fits. */
+enum ingest_verdict {
+	INGEST_duplicate, /* its message id is known; nothing was stored */
+	INGEST_foreign,
+	INGEST_quarantined,
+	INGEST_unknown,
+	INGEST_stored,
+	INGEST_VERDICT_MAX,
+};
+
+/* Static text. */
+const char *ingest_verdict_name(enum ingest_verdict verdict);
+
 /* What was counted since the start, for report and health. */
 struct ingest_stats {
+	uint64_t verdicts[INGEST_VERDICT_MAX];
 	uint64_t stored;
 	uint64_t duplicates;
 	uint64_t foreign;

@@ -92,13 +92,16 @@ static void
 read_content(struct kick_event *event, const struct kick_model *model,
     const struct json_slice *slots)
 {
-	event->own_time = time_of(slots, model->time);
+	int64_t born = time_of(slots, model->born);
+
+	event->own_time =
+	    model->time == model->born ? born : time_of(slots, model->time);
 	event->content = (struct store_content){ .rule = STORE_CONTENT_BODY,
 		.window_ms = model->window_s * 1000U };
 	if (!digest_ids(model, slots, &event->content))
 		return;
 	event->content.rule = STORE_CONTENT_IDS;
-	event->content.born = time_of(slots, model->born);
+	event->content.born = born;
 }
 
 void

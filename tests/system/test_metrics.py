@@ -117,6 +117,12 @@ def test_deliveries_by_verdict_and_their_commits(daemon):
                 for sample in found["streamhold_deliveries_total"].samples}
     assert verdicts == {**dict.fromkeys(verdicts, 0), "stored": 1, "duplicate": 1, "unknown": 1,
                         "refused_signature": 1, "refused_stale": 1}
+    reasons = {sample.labels["reason"]: sample.value
+               for sample in found["streamhold_deliveries_refused_total"].samples}
+    assert reasons == {**dict.fromkeys(reasons, 0), "signature": 1, "old": 1}
+    marks = {sample.labels["mark"]: sample.value
+             for sample in found["streamhold_events_marked_total"].samples}
+    assert marks == {**dict.fromkeys(marks, 0), "unknown": 1}
     assert abs(value(found, "streamhold_last_delivery_time_seconds") - time.time()) < 20
     assert value(found, "streamhold_store_commits_total") >= 3
     assert value(found, "streamhold_store_size_bytes") > 0
