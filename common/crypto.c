@@ -1,6 +1,7 @@
 /*
- * Random bytes, SHA-256 and AES-256-GCM. A failure of these primitives is a broken
- * invariant and ends the process; only opening can fail, for it judges its input.
+ * Random bytes, SHA-256, HMAC and AES-256-GCM. A failure of these primitives is a
+ * broken invariant and ends the process; only opening can fail, for it judges its
+ * input.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "common/alloc.h"
@@ -80,6 +82,16 @@ crypto_sha256(
 {
 	(void)pthread_once(&sha256_once, fetch_sha256);
 	must(EVP_Digest(bytes, length, digest, NULL, sha256, NULL));
+}
+
+void
+crypto_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
+    uint8_t digest[static CRYPTO_SHA256_SIZE])
+{
+	unsigned size = CRYPTO_SHA256_SIZE;
+
+	must(HMAC(EVP_sha256(), key, (int)key_length, bytes, length, digest, &size) !=
+	    NULL);
 }
 
 void

@@ -32,6 +32,10 @@ void crypto_random(void *bytes, size_t length);
 void crypto_sha256(
     const void *bytes, size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE]);
 
+/* HMAC-SHA256 (RFC 2104) of `bytes` under a key of any length. */
+void crypto_hmac_sha256(const void *key, size_t key_length, const void *bytes,
+    size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE]);
+
 /* AES-256-GCM: nonce, ciphertext and tag are appended to *sealed. `context` is bound as
  * additional data, so that a sealed value opens only under the name it was made for. */
 void crypto_seal(const uint8_t key[static CRYPTO_KEY_SIZE], const void *context,

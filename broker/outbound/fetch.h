@@ -29,8 +29,16 @@ struct fetch;
 #define FETCH_HEADER_LINES_MAX 128
 #define FETCH_CONNECT_MS 5000
 #define FETCH_TIMEOUT_MS 15000 /* the longest that a call takes */
-#define FETCH_HEADERS_MAX 4    /* header lines that a caller gives */
+#define FETCH_HEADERS_MAX 6    /* header lines that a caller gives */
 #define FETCH_RETRY_AFTER_MAX_S 3600
+
+/* To which addresses a call may connect. Judged for every address that is about to be
+ * connected to, after names have been looked up, so that no name can lead elsewhere. */
+enum fetch_reach {
+	FETCH_REACH_configured,  /* wherever the configured address leads */
+	FETCH_REACH_public,      /* addresses of the public internet only */
+	FETCH_REACH_private_too, /* those of this machine and of private networks too */
+};
 
 /* What is asked. Addresses and texts are borrowed until fetch_start returns. */
 struct fetch_request {
@@ -43,6 +51,9 @@ struct fetch_request {
 	struct secret body;       /* of a POST */
 	const char *content_type; /* of the body; NULL: a form */
 	unsigned timeout_ms;      /* in all; 0: FETCH_TIMEOUT_MS */
+	enum fetch_reach reach;   /* beyond FETCH_REACH_configured, plain http goes to
+				   * private addresses only */
+	bool patient;             /* the other side may think as long as timeout_ms */
 };
 
 /* Adds the header line "<name>: <value>", or "<name>: <scheme> <value>" when `scheme`
@@ -58,6 +69,7 @@ enum fetch_result {
 	FETCH_unreachable, /* the name or the address leads nowhere */
 	FETCH_untrusted,   /* TLS or the certificate is not as it must be */
 	FETCH_timed_out,
+	FETCH_forbidden, /* every address was outside of the request's reach */
 	FETCH_too_large, /* header or body beyond the caps */
 	FETCH_broken,    /* the connection ended early or is no HTTP */
 	FETCH_RESULT_MAX

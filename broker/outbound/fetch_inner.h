@@ -25,6 +25,9 @@ struct fetch {
 	struct buf received;
 	size_t header_bytes;
 	unsigned header_lines;
+	enum fetch_reach reach;
+	bool plain;     /* http */
+	bool forbidden; /* an address was outside of the reach */
 	bool too_large;
 	bool finished;
 	CURLcode code;

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
+#include "broker/outbound/address.h"
 #include "broker/outbound/fetch_inner.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -50,6 +52,8 @@ static const struct {
 static void set_options(struct fetch *, const struct fetch_request *);
 static void set_trust(CURL *, const struct fetch_request *);
 static void set_request(struct fetch *, const struct fetch_request *);
+static void set_reach(struct fetch *, const struct fetch_request *);
+static curl_socket_t on_open_socket(void *, curlsocktype, struct curl_sockaddr *);
 static size_t on_body(char *, size_t, size_t, void *);
 static size_t on_header(char *, size_t, size_t, void *);
 static void set_problem(struct fetch *);
@@ -60,6 +64,7 @@ fetch_transfer_prepare(struct fetch *fetch, struct fetch_request *request)
 	fetch->body = secret_move(&request->body);
 	set_options(fetch, request);
 	set_trust(fetch->curl, request);
+	set_reach(fetch, request);
 	set_request(fetch, request);
 	fetch_request_clear(request);
 }
@@ -97,7 +102,7 @@ set_options(struct fetch *fetch, const struct fetch_request *request)
 	SET(curl, CURLOPT_FORBID_REUSE, 1L);
 	SET(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)FETCH_CONNECT_MS);
 	SET(curl, CURLOPT_TIMEOUT_MS, (long)timeout);
-	SET(curl, CURLOPT_LOW_SPEED_LIMIT, FETCH_SLOW_BYTES);
+	SET(curl, CURLOPT_LOW_SPEED_LIMIT, request->patient ? 0L : FETCH_SLOW_BYTES);
 	SET(curl, CURLOPT_LOW_SPEED_TIME, FETCH_SLOW_S);
 	SET(curl, CURLOPT_WRITEFUNCTION, on_body);
 	SET(curl, CURLOPT_WRITEDATA, (void *)fetch);
@@ -125,6 +130,17 @@ set_trust(CURL *curl, const struct fetch_request *request)
 		SET(curl, CURLOPT_CAINFO, request->ca_file);
 		SET(curl, CURLOPT_CAPATH, NULL);
 	}
+}
+
+static void
+set_reach(struct fetch *fetch, const struct fetch_request *request)
+{
+	fetch->reach = request->reach;
+	fetch->plain = strncasecmp(request->url, "http://", strlen("http://")) == 0;
+	if (fetch->reach == FETCH_REACH_configured)
+		return;
+	SET(fetch->curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	SET(fetch->curl, CURLOPT_OPENSOCKETDATA, (void *)fetch);
 }
 
 static void
@@ -169,6 +185,25 @@ set_request(struct fetch *fetch, const struct fetch_request *request)
 }
 
 /* ---- What libcurl hands over ---- */
+
+/* The socket is connected to exactly this address; nothing is looked up in between. */
+static curl_socket_t
+on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct fetch *fetch = arg;
+	enum address_kind kind = address_judge(&address->addr);
+	bool good = kind == ADDRESS_public
+	    ? !fetch->plain
+	    : kind == ADDRESS_private && fetch->reach == FETCH_REACH_private_too;
+
+	(void)purpose;
+	if (!good) {
+		fetch->forbidden = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(
+	    address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
 
 static size_t
 on_body(char *bytes, size_t one, size_t count, void *arg)
@@ -328,6 +363,11 @@ set_problem(struct fetch *fetch)
 	if (fetch->too_large) {
 		reply->result = FETCH_too_large;
 		reply->problem = "the answer is too large";
+		return;
+	}
+	if (fetch->forbidden && fetch->code == CURLE_COULDNT_CONNECT) {
+		reply->result = FETCH_forbidden;
+		reply->problem = "the name leads to an address that is not allowed";
 		return;
 	}
 	for (i = 0; i < sizeof(code_table) / sizeof(code_table[0]); i++) {

@@ -604,6 +604,54 @@ test_certificates_must_be_trusted_and_of_the_host(void **state)
 		skip();
 }
 
+/* What a name leads to counts, and not how it is written. */
+static void
+test_reach_is_judged_when_connecting(void **state)
+{
+	static const struct {
+		const char *host;
+		enum fetch_reach reach;
+		enum fetch_result result;
+	} rows[] = {
+		{ "127.0.0.1", FETCH_REACH_configured, FETCH_answered },
+		{ "127.0.0.1", FETCH_REACH_private_too, FETCH_answered },
+		{ "localhost", FETCH_REACH_private_too, FETCH_answered },
+		{ "127.0.0.1", FETCH_REACH_public, FETCH_forbidden },
+		{ "localhost", FETCH_REACH_public, FETCH_forbidden },
+		{ "2130706433", FETCH_REACH_public, FETCH_forbidden },
+		{ "0x7f.1", FETCH_REACH_public, FETCH_forbidden },
+		{ "[::ffff:127.0.0.1]", FETCH_REACH_public, FETCH_forbidden },
+		{ "[::1]", FETCH_REACH_public, FETCH_forbidden },
+		{ "0.0.0.0", FETCH_REACH_public, FETCH_forbidden },
+		{ "0.0.0.0", FETCH_REACH_private_too, FETCH_forbidden },
+		{ "169.254.169.254", FETCH_REACH_private_too, FETCH_forbidden },
+		/* Unencrypted events never leave private networks. */
+		{ "8.8.8.8", FETCH_REACH_private_too, FETCH_forbidden },
+	};
+	struct fixture *f = *state;
+	size_t connections;
+	size_t i;
+
+	serve(f, answer_plain);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char url[128];
+		struct fetch_request request = {
+			.method = "GET", .url = url, .reach = rows[i].reach
+		};
+
+		connections = f->stub.connections;
+		snprintf(url, sizeof(url), "http://%s:%u/", rows[i].host, f->stub.port);
+		f->done = f->returned = false;
+		secret_clear(&f->reply.body);
+		run(f, &request);
+		if (f->reply.result != rows[i].result)
+			fail_msg("%s with reach %d: %d (%s)", rows[i].host,
+			    (int)rows[i].reach, (int)f->reply.result, f->reply.problem);
+		assert_int_equal(f->stub.connections - connections,
+		    rows[i].result == FETCH_answered ? 1 : 0);
+	}
+}
+
 int
 main(void)
 {
@@ -624,6 +672,7 @@ main(void)
 		WITH_FIXTURE(test_the_environment_s_proxy_is_ignored),
 		WITH_FIXTURE(test_retry_after_is_read_or_ignored),
 		WITH_FIXTURE(test_a_cancelled_call_is_silent),
+		WITH_FIXTURE(test_reach_is_judged_when_connecting),
 		WITH_FIXTURE(test_certificates_must_be_trusted_and_of_the_host),
 	};
 
