@@ -27,6 +27,7 @@ struct kick_upkeep;
 struct trigger_key;
 struct flow;
 struct hub_listener;
+struct consumers;
 
 enum client_role {
 	CLIENT_api = 1,
@@ -92,6 +93,7 @@ struct broker {
 	struct retention *retention;
 	struct kick_upkeep *kick_upkeep;
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
+	struct consumers *consumers;
 
 	struct front_state api;
 	struct front_state webhook;

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "broker/consumers/consumers.h"
 #include "broker/dispatch.h"
 #include "broker/events/events.h"
 #include "broker/events/ingest.h"
@@ -51,6 +52,16 @@ static const struct {
 	{ MSG_event_get, BOTH_ENDS, on_event_get },
 
 	{ MSG_trigger, CLIENT_admin, on_trigger },
+	{ MSG_consumer_put, BOTH_ENDS, on_consumer_put },
+	{ MSG_consumer_forward, CLIENT_admin, on_consumer_forward },
+	{ MSG_consumers_list, BOTH_ENDS, on_consumers_list },
+	{ MSG_consumer_delete, BOTH_ENDS, on_consumer_delete },
+	{ MSG_consumer_events, BOTH_ENDS, on_consumer_events },
+	{ MSG_consumer_ack, BOTH_ENDS, on_consumer_ack },
+	{ MSG_consumer_enable, CLIENT_admin, on_consumer_enable },
+	{ MSG_consumer_test, CLIENT_admin, on_consumer_test },
+	{ MSG_dead_list, CLIENT_admin, on_dead_list },
+	{ MSG_dead_retry, CLIENT_admin, on_dead_retry },
 
 	{ MSG_keystore_get, CLIENT_admin, on_keystore_get },
 	{ MSG_keystore_move, CLIENT_admin, on_keystore_move },

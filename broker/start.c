@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "broker/admin.h"
+#include "broker/consumers/consumers.h"
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
@@ -256,6 +257,9 @@ start_services(struct broker *broker)
 	if (oauth_start(broker) < 0)
 		fatal(EXIT_INIT, "oauth",
 		    "the accounts cannot be read from the database");
+	if (consumers_start(broker) < 0)
+		fatal(EXIT_INIT, "consumers",
+		    "the consumers cannot be read from the database");
 	retention_start(broker, consumers_needed_from);
 	figures_start(broker);
 }
@@ -301,6 +305,7 @@ stop(struct broker *broker)
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
 	fronts_free(running.fronts);
 	admin_free(running.admin);
+	consumers_stop(broker);
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
 	retention_stop(broker);

@@ -30,6 +30,19 @@ void page_event(struct request *request);
 /* page_stream.c: events as they come. */
 void page_stream(struct request *request);
 
+/* page_events.c: the page of a named consumer. */
+void page_consumer_events(struct request *request);
+
+/* page_consumers.c */
+void page_consumers(struct request *request);
+void page_consumer(struct request *request);
+void page_consumer_put(struct request *request);
+void page_consumer_ack(struct request *request);
+void page_consumer_delete(struct request *request);
+
+/* Whether the name in the path can be one; if not the request was answered. */
+bool page_consumer_name(struct request *request);
+
 /* page_health.c */
 void page_healthz(struct request *request);
 void page_readyz(struct request *request);

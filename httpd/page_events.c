@@ -147,6 +147,35 @@ page_events(struct request *request)
 	request_ask(request, ANSWER_MS, on_page);
 }
 
+/* The page of a named consumer: what follows its cursor and fits its own filters. */
+void
+page_consumer_events(struct request *request)
+{
+	const struct url_query *parameters;
+	struct event_query query;
+	const char *problem;
+
+	if (!page_consumer_name(request) || request_query(request, &parameters) < 0)
+		return;
+	if (event_query_read(parameters, &query, &problem) < 0) {
+		event_query_refuse(request, problem);
+		return;
+	}
+	if (query.after_given || query.include || query.types[0] ||
+	    query.platforms[0] || query.kinds[0] || query.broadcasters[0]) {
+		respond_error(request, ERR_invalid_request,
+		    "A consumer has a cursor and filters of its own; set them with PUT "
+		    "/consumers/:name");
+		return;
+	}
+	request->msg.type = MSG_consumer_events;
+	request->msg.consumer_events.name = request->parameter;
+	request->msg.consumer_events.limit = query.limit;
+	request->on_restart = begin_page;
+	begin_page(request);
+	request_ask(request, ANSWER_MS, on_page);
+}
+
 /* One event. */
 
 static void

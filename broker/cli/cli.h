@@ -47,20 +47,24 @@ struct cli {
 	bool secret_stdin;    /* app add --secret-stdin */
 	bool include_foreign; /* events list --include-foreign */
 	bool follow;          /* events tail --follow */
+	bool all;             /* consumers retry --all */
 	const char *client_id;
 	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
 	const char *to;          /* keystore migrate --to */
 	const char *as;          /* trigger --as */
-	const char *broadcaster; /* trigger, events: --broadcaster */
-	const char *kind;        /* events --kind */
-	const char *include;     /* events --include */
+	const char *kind;        /* events, consumers add: --kind */
+	const char *include;     /* events, consumers add: --include */
+	const char *broadcaster; /* trigger, events, consumers add: --broadcaster */
 	const char *count;       /* trigger --count */
 	const char *after;
 	const char *limit;
 	const char *type;
 	const char *platform;
+	const char *start;         /* consumers add --start */
+	const char *forward;       /* consumers add --forward */
+	const char *allow_private; /* consumers add --allow-private */
 
 	/* Words that follow the verb. */
 	char **words;
@@ -105,6 +109,14 @@ int verb_events_list(struct cli *cli);
 int verb_events_show(struct cli *cli);
 int verb_events_tail(struct cli *cli);
 int verb_trigger(struct cli *cli);
+int verb_consumers_add(struct cli *cli);
+int verb_consumers_list(struct cli *cli);
+int verb_consumers_show(struct cli *cli);
+int verb_consumers_remove(struct cli *cli);
+int verb_consumers_dead(struct cli *cli);
+int verb_consumers_retry(struct cli *cli);
+int verb_consumers_enable(struct cli *cli);
+int verb_consumers_test(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);
 int verb_config_schema(struct cli *cli);

@@ -72,6 +72,8 @@ remedy(enum proto_error error, const struct client_question *question)
 	const char *username = question->username ? question->username : "NAME";
 	size_t i;
 
+	if (question->next)
+		return xstrdup(question->next);
 	for (i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
 		if (remedies[i].error == error)
 			return xasprintf("%s%s%s%s%s%s", remedies[i].command,

@@ -35,6 +35,8 @@ struct client_question {
 	/* What the command to type after a failure is about; NULL: not known. */
 	const char *platform;
 	const char *username;
+	/* The command to type after a failure; NULL: by the kind of failure. */
+	const char *next;
 	/* The sentence when a person was waited for in vain; NULL: the broker is slow.
 	 */
 	const char *late;

@@ -53,7 +53,7 @@ static const struct option options[] = {
 	{ "device", 0, NULL, AT(device), false,
 	    "type a code on another device (Twitch, YouTube)" },
 	{ "secret-stdin", 0, NULL, AT(secret_stdin), false,
-	    "read the client secret from standard input" },
+	    "read the secret from standard input" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,
 	    "also events of channels that are not yours" },
 	{ "follow", 'f', NULL, AT(follow), false, "go on with each event that comes" },
@@ -69,7 +69,7 @@ static const struct option options[] = {
 	{ "as", 0, "ODDITY", AT(as), false,
 	    "bad-signature, duplicate, late, foreign or unknown-version" },
 	{ "broadcaster", 0, "WHO", AT(broadcaster), false,
-	    "whose channel: a name, a user id or ID:NAME" },
+	    "whose channel: a name or a user id (trigger: ID:NAME too)" },
 	{ "after", 0, "N", AT(after), false, "only events with a greater number" },
 	{ "limit", 0, "N", AT(limit), false, "at most so many (1-500)" },
 	{ "type", 0, "T", AT(type), false, "only events of this type, or of A,B" },
@@ -77,6 +77,12 @@ static const struct option options[] = {
 	{ "kind", 0, "K", AT(kind), false, "only events of this kind, or of A,B" },
 	{ "include", 0, "A,B", AT(include), false,
 	    "also foreign, synthetic, quarantined events" },
+	{ "start", 0, "S", AT(start), false,
+	    "begin at: now, beginning, or after event number S" },
+	{ "forward", 0, "URL", AT(forward), false, "push events to this address" },
+	{ "allow-private", 0, "HOST", AT(allow_private), false,
+	    "the address may lead into a private network" },
+	{ "all", 0, NULL, AT(all), false, "all of them" },
 };
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))

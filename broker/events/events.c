@@ -60,8 +60,8 @@ release(struct flow *base)
 
 /* Answer. */
 
-static void
-send_event(struct flow *flow, const struct store_event *event)
+void
+events_send(struct flow *flow, const struct store_event *event, uint32_t extra_flags)
 {
 	struct proto_msg part = { .type = MSG_event_part };
 	char flags[EVENT_FLAGS_SIZE];
@@ -70,8 +70,8 @@ send_event(struct flow *flow, const struct store_event *event)
 	size_t length;
 	size_t sent;
 
-	(void)event_json_write(event, 0, &json);
-	event_flags_text(event->flags, flags);
+	(void)event_json_write(event, extra_flags, &json);
+	event_flags_text(event->flags | extra_flags, flags);
 	bytes = buf_bytes(&json);
 	length = buf_length(&json);
 	sent = length < PART_MAX ? length : PART_MAX;
@@ -85,7 +85,7 @@ send_event(struct flow *flow, const struct store_event *event)
 		    .broadcaster_id = event->broadcaster_id,
 		    .broadcaster_name = event->broadcaster_name,
 		    .flags = flags,
-		    .flag_bits = event->flags,
+		    .flag_bits = event->flags | extra_flags,
 		    .length = (uint32_t)length,
 		    .json = { .data = bytes, .length = sent } } });
 	for (; sent < length; sent += part.event_part.json.length) {
@@ -105,7 +105,7 @@ answer(struct events_flow *flow, const struct events_page *page, uint64_t next)
 
 	flow_step(&flow->flow, "answer");
 	for (i = 0; i < page->count; i++)
-		send_event(&flow->flow, &page->events[i]);
+		events_send(&flow->flow, &page->events[i], 0);
 	flow_answer(&flow->flow, &last);
 }
 

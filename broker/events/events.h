@@ -11,6 +11,14 @@
 /* Bytes that a peer may still have to read when it is given events. */
 #define EVENTS_BACKLOG_MAX (16 * 1024 * 1024)
 
+struct flow;
+struct store_event;
+
+/* Sends an event as rows of a flow's answer: `event`, and its further bytes as
+ * `event_part`. `extra_flags` are of this reader (enum event_flag). */
+void
+events_send(struct flow *flow, const struct store_event *event, uint32_t extra_flags);
+
 /* Messages `events_list` and `event_get`. */
 dispatch_fn on_events_list;
 dispatch_fn on_event_get;

@@ -1,7 +1,7 @@
 /*
- * What the flows of this folder share: a database job that may outlive the flow that
- * wanted it, waits that can be cancelled, and the sentences of common failures. Only
- * for the files of this folder.
+ * What flows share: a database job that may outlive the flow that wanted it, waits that
+ * can be cancelled, and the sentences of common failures. For the files of this folder
+ * and the flows of consumers.
  */
 #ifndef BROKER_OAUTH_STEPS_H
 #define BROKER_OAUTH_STEPS_H
@@ -23,7 +23,7 @@ struct vault_call;
 /*
  * A job that belongs to nobody but itself. What it did is made known by its done
  * function, also when the flow that wanted it has ended meanwhile: `flow` is NULL
- * then. Embedded first in every job of this folder.
+ * then. Embedded first in the job of a flow.
  */
 struct steps_job {
 	struct store_job job;

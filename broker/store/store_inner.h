@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 
 /* Different statements in the whole broker. */
-#define DB_STATEMENTS_MAX 96
+#define DB_STATEMENTS_MAX 192
 
 struct db_cached {
 	const char *sql;

@@ -156,6 +156,40 @@ const char *const store_schema_steps[] = {
 	"	key BLOB PRIMARY KEY,"
 	"	seq INTEGER NOT NULL"
 	") STRICT, WITHOUT ROWID;",
+
+	/* 7: who follows the events and how far it is, and events that could not be
+	 * pushed (store_consumer.h). */
+	"CREATE TABLE consumers ("
+	"	name TEXT PRIMARY KEY,"
+	"	type TEXT,"
+	"	platform TEXT,"
+	"	kind TEXT,"
+	"	broadcaster TEXT,"
+	"	include TEXT,"
+	"	cursor INTEGER NOT NULL,"
+	"	handed INTEGER NOT NULL,"
+	"	created_at INTEGER NOT NULL,"
+	"	updated_at INTEGER NOT NULL,"
+	"	seen_at INTEGER NOT NULL,"
+	"	url TEXT,"
+	"	private_too INTEGER NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	disabled_at INTEGER NOT NULL,"
+	"	disabled_reason TEXT"
+	") STRICT;"
+
+	"CREATE TABLE dead_letters ("
+	"	consumer TEXT NOT NULL,"
+	"	seq INTEGER NOT NULL,"
+	"	type TEXT NOT NULL,"
+	"	id TEXT NOT NULL,"
+	"	tries INTEGER NOT NULL,"
+	"	died_at INTEGER NOT NULL,"
+	"	reason TEXT NOT NULL,"
+	"	retry INTEGER NOT NULL,"
+	"	body BLOB NOT NULL,"
+	"	PRIMARY KEY (consumer, seq)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

@@ -9,6 +9,10 @@ _streamhold_names() { # of all, as PLATFORM/NAME
 	streamhold accounts --no-color 2>/dev/null | awk 'NR > 1 { print $1 "/" $2 }'
 }
 
+_streamhold_consumers() {
+	streamhold consumers list --no-color 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
 _streamhold() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local platforms="twitch kick youtube"
@@ -46,12 +50,16 @@ _streamhold() {
 		mapfile -t COMPREPLY < <(compgen -W "$oddities" -- "$cur")
 		return
 		;;
-	--count | --broadcaster | --client-id | --scopes | --timeout | --after | --limit | --min-ttl)
+	--count | --broadcaster | --client-id | --scopes | --timeout | --after | --limit | --min-ttl | --kind | --start | --forward | --allow-private)
+		return
+		;;
+	--include)
+		mapfile -t COMPREPLY < <(compgen -W "foreign synthetic quarantined" -- "$cur")
 		return
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit refresh events trigger keystore inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events trigger consumers keystore inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -90,13 +98,22 @@ _streamhold() {
 		"events show") ;;
 		"events "*) words="tail list show" ;;
 		"trigger "*) words="$types --count --as --broadcaster" ;;
+		"consumers add")
+			words="--forward --allow-private --secret-stdin --type --platform --kind --broadcaster --include --start"
+			;;
+		"consumers list") ;;
+		"consumers show" | "consumers test" | "consumers enable") words=$(_streamhold_consumers) ;;
+		"consumers remove") words="$(_streamhold_consumers) --yes" ;;
+		"consumers dead") words="$(_streamhold_consumers) --after --limit" ;;
+		"consumers retry") words="$(_streamhold_consumers) --all" ;;
+		"consumers "*) words="add list show remove test dead retry enable" ;;
 		"config check" | "config show")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login logout accounts events trigger keystore inspect config version" ;;
+		"help "*) words="up status app login logout accounts events trigger consumers keystore inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

@@ -4,7 +4,7 @@ set -l platforms twitch kick youtube
 set -l types chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal
 set -a types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated
 set -a types livestream.metadata.updated moderation.banned kicks.gifted
-set -l verbs up status app login logout accounts token exec audit refresh events trigger keystore inspect config version help
+set -l verbs up status app login logout accounts token exec audit refresh events trigger consumers keystore inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -15,6 +15,7 @@ complete -c streamhold -n "__fish_seen_subcommand_from tail" -s f -l follow -d "
 complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l kind -x -a "follow subscription gift tip chat stream reward moderation account notice unknown" -d "only this kind"
 complete -c streamhold -n "__fish_seen_subcommand_from tail list trigger" -l broadcaster -x -d "whose channel"
 complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l include -x -a "foreign synthetic quarantined" -d "also these"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and not __fish_seen_subcommand_from add list show remove test dead retry enable" -a "add list show remove test dead retry enable"
 complete -c streamhold -n "__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from get allow deny" -a "get allow deny"
 complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
 complete -c streamhold -n "__fish_seen_subcommand_from check show" -F
@@ -51,3 +52,10 @@ complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l count -x -d "
 complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l as -x -a "bad-signature duplicate late foreign unknown-version" -d "odd in this way"
 complete -c streamhold -n "__fish_seen_subcommand_from keystore" -a "status migrate rotate"
 complete -c streamhold -n "__fish_seen_subcommand_from migrate" -l to -x -a "file secret-service" -d "where to"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l forward -x -d "push to this address"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l allow-private -x -d "the address may lead into a private network"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l kind -x -d "only these kinds"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l broadcaster -x -d "only this channel's events"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l include -x -a "foreign synthetic quarantined" -d "what is left out otherwise"
+complete -c streamhold -n "__fish_seen_subcommand_from consumers; and __fish_seen_subcommand_from add" -l start -x -a "now beginning" -d "where to begin"
+complete -c streamhold -n "__fish_seen_subcommand_from retry" -l all -d "all of them"

@@ -261,7 +261,7 @@ a_frame_that_is_none_is_refused(void **state)
 		{ "\x00\x00\x00\x05\xdd\x01\x00\x00\x00", 9,
 		    "not one MessagePack value" },
 		{ "\x00\x00\x00\x01\xc0", 5, "not an array" },
-		{ "\x00\x00\x00\x03\x92\x7f\x00", 7, "unknown message type" },
+		{ "\x00\x00\x00\x04\x92\xcc\xff\x00", 8, "unknown message type" },
 		{ "\x00\x00\x00\x03\x92\x06\x00", 7, "wrong number of fields" },
 		{ "\x00\x00\x00\x05\x94\x06\x00\xc0\x01", 9, "count.name" },
 	};

@@ -1,0 +1,132 @@
+"""A program that events are pushed to: checks the signatures, answers as it is told, and
+remembers what it was given."""
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import socketserver
+import threading
+import time
+from dataclasses import dataclass
+
+
+@dataclass
+class Push:
+    """What one attempt brought."""
+
+    path: str
+    headers: dict
+    body: bytes
+    at: float
+    status: int
+
+    @property
+    def event(self):
+        return json.loads(self.body)["data"]
+
+    @property
+    def seq(self):
+        return self.event["seq"]
+
+    @property
+    def id(self):
+        return self.headers["webhook-id"]
+
+    @property
+    def redelivered(self):
+        """As the header says, which must agree with the event."""
+        said = self.headers.get("streamhold-redelivered") == "true"
+        assert said == ("redelivered" in self.event["flags"])
+        return said
+
+
+def signature(secret, push_id, timestamp, body):
+    """Standard Webhooks 1.0, written anew."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{push_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        pass        # a peer that goes is no error
+
+
+class Target:
+    """answer(push) gives a status, or (status, headers), or None to close without an answer."""
+
+    def __init__(self, answer=lambda push: 200, port=0):
+        self.answer, self.pushes, self.changed = answer, [], threading.Condition()
+        target = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                names = [name.lower() for name in self.headers.keys()]
+                assert len(set(names)) == len(names), names
+                push = Push(self.path, {name.lower(): value
+                                        for name, value in self.headers.items()},
+                            body, time.time(), 0)
+                said = target.answer(push)
+                status, headers = said if isinstance(said, tuple) else (said, {})
+                push.status = status
+                with target.changed:
+                    target.pushes.append(push)
+                    target.changed.notify_all()
+                if status is None:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self):
+                raise AssertionError("a redirect was followed")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = _Server(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.thread = threading.Thread(target=self.server.serve_forever,
+                                       kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(5)
+
+    def taken(self):
+        """The attempts that were answered with a 2xx, in the order of their answers."""
+        with self.changed:
+            return [push for push in self.pushes if push.status and 200 <= push.status < 300]
+
+    def wait(self, count, timeout=20, what=None):
+        """Waits until there are so many attempts (or such attempts); gives them."""
+        what = what or (lambda push: True)
+
+        def found():
+            return [push for push in self.pushes if what(push)]
+
+        with self.changed:
+            good = self.changed.wait_for(lambda: len(found()) >= count, timeout)
+            assert good, f"{len(found())} of {count} attempts after {timeout} s: " + \
+                str([push.status for push in self.pushes][-20:])
+            return found()
+
+    def wait_taken(self, count, timeout=20):
+        return self.wait(count, timeout,
+                         lambda push: push.status and 200 <= push.status < 300)
