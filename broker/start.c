@@ -48,9 +48,6 @@
 /* After a broken database answers still get so much time to leave. */
 #define BROKEN_GRACE_MS 100
 
-/* Of the named consumers, where they are built in. */
-__attribute__((weak)) uint64_t consumers_needed_from(const struct broker *broker);
-
 static struct {
 	struct broker *broker;
 	struct admin *admin;
