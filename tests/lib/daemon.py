@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 
+from tests.lib import shape
+
 READY = re.compile(r"listening api=(?:http://localhost:(\d+)|(\S+)) "
                    r"webhook=(?:http://[^:/]+:(\d+)(\S*)|off)")
 NAMES = {"streamhold-brok": "broker", "streamhold-http": "httpd"}
@@ -212,12 +214,12 @@ class Streamhold:
             env={**os.environ, **(environment or {})}, cwd=self.folder)
 
     def events(self, **query):
-        """Every stored event, read page by page."""
+        """Every stored event, read page by page; their shape is checked."""
         after, found = 0, []
         while True:
             more = "".join(f"&{name}={value}" for name, value in query.items())
             page = self.get(f"/events?after={after}&limit=500{more}").json()
             if not page["events"]:
                 return found
-            found += page["events"]
+            found += shape.check(page["events"])
             after = page["next_after"]
