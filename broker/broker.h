@@ -25,6 +25,7 @@ struct ingest;
 struct retention;
 struct kick_upkeep;
 struct trigger_key;
+struct subscriptions;
 struct flow;
 struct hub_listener;
 struct consumers;
@@ -94,6 +95,7 @@ struct broker {
 	struct kick_upkeep *kick_upkeep;
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
 	struct consumers *consumers;
+	struct subscriptions *subscriptions;
 
 	struct front_state api;
 	struct front_state webhook;

@@ -14,6 +14,7 @@
 #include "broker/metrics.h"
 #include "broker/oauth/oauth.h"
 #include "broker/report.h"
+#include "broker/subscriptions/subs.h"
 #include "common/log.h"
 
 #define BOTH_ENDS (CLIENT_api | CLIENT_admin)
@@ -62,6 +63,10 @@ static const struct {
 	{ MSG_consumer_test, CLIENT_admin, on_consumer_test },
 	{ MSG_dead_list, CLIENT_admin, on_dead_list },
 	{ MSG_dead_retry, CLIENT_admin, on_dead_retry },
+
+	{ MSG_subscriptions_list, BOTH_ENDS, on_subscriptions_list },
+	{ MSG_subscription_put, BOTH_ENDS, on_subscription_put },
+	{ MSG_subscriptions_sync, BOTH_ENDS, on_subscriptions_sync },
 
 	{ MSG_keystore_get, CLIENT_admin, on_keystore_get },
 	{ MSG_keystore_move, CLIENT_admin, on_keystore_move },

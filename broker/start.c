@@ -29,6 +29,7 @@
 #include "broker/report.h"
 #include "broker/start.h"
 #include "broker/store/store.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
@@ -156,6 +157,7 @@ reload(struct broker *broker)
 	log_set_level((enum log_level)broker->config.logging.level);
 	log_set_format((enum log_format)broker->config.logging.format);
 	fronts_push_settings(running.fronts);
+	subscriptions_reload(broker);
 	log_info("config", "reloaded, %zu options changed", count);
 }
 
@@ -259,6 +261,9 @@ start_services(struct broker *broker)
 		    "the consumers cannot be read from the database");
 	retention_start(broker, consumers_needed_from);
 	figures_start(broker);
+	if (subscriptions_start(broker) < 0)
+		fatal(EXIT_INIT, "subs",
+		    "the subscriptions cannot be read from the database");
 }
 
 /* In system mode the group of the machine's service, where there is one. */
@@ -293,11 +298,15 @@ start_peers(struct broker *broker, const struct options *options)
 static void
 stop(struct broker *broker)
 {
+	unsigned limit_ms = broker->config.server.shutdown_timeout_ms;
+	int64_t end = time_boot_ms() + limit_ms;
 	size_t i;
 
 	process_block_signals();
 	process_notify("STOPPING=1");
-	refresh_finish(broker, broker->config.server.shutdown_timeout_ms);
+	/* It may need tokens that are refreshed. */
+	subscriptions_leave(broker, limit_ms / 2);
+	refresh_finish(broker, end - time_boot_ms());
 	flows_end(broker);
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
 	fronts_free(running.fronts);
@@ -309,6 +318,7 @@ stop(struct broker *broker)
 	trigger_key_stop(broker);
 	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);
+	subscriptions_stop(broker);
 	oauth_stop(broker);
 	vault_close(broker->vault);
 	for (i = 0; i < sizeof(running.signals) / sizeof(running.signals[0]); i++)

@@ -311,6 +311,17 @@ bool config_url_is_loopback(const char *url);
  */
 bool config_host_is_loopback(const char *host);
 
+/* Event names that subscriptions.kick knows; static. */
+const char *const *config_event_names(size_t *ret_count);
+
+/* An older name for an event: what it is called at the platform. */
+struct config_older_event {
+	const char *older;
+	const char *name;
+	const char *further_name; /* NULL when it meant one event */
+};
+const struct config_older_event *config_older_events(size_t *ret_count);
+
 /* ---- Finding the file ---- */
 
 struct paths_env;

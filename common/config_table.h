@@ -35,17 +35,6 @@ bool config_list_has(const struct config_list *list, const char *text);
 /* Cuts a text at its spaces into entries. */
 struct config_list config_list_of_words(const char *text);
 
-/* Event names that subscriptions.kick knows; static. */
-const char *const *config_event_names(size_t *ret_count);
-
-/* An older name for an event: what it is called at the platform. */
-struct config_older_event {
-	const char *older;
-	const char *name;
-	const char *further_name; /* NULL when it meant one event */
-};
-const struct config_older_event *config_older_events(size_t *ret_count);
-
 /* off, shadow, on. */
 const char *const *config_feature_words(size_t *ret_count);
 

@@ -29,6 +29,12 @@ void page_event(struct request *request);
 
 /* page_stream.c: events as they come. */
 void page_stream(struct request *request);
+/* page_subscriptions.c */
+void page_subscriptions_list(struct request *request);
+void page_subscriptions_get(struct request *request);
+void page_subscriptions_put(struct request *request);
+void page_subscriptions_delete(struct request *request);
+void page_subscriptions_sync(struct request *request);
 
 /* page_events.c: the page of a named consumer. */
 void page_consumer_events(struct request *request);

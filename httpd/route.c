@@ -51,6 +51,15 @@ static const struct route routes[] = {
 	    page_token_refresh },
 	{ HTTP_DELETE, "/oauth/:platform/:username", HTTPD_API, 0,
 	    page_account_delete },
+	{ HTTP_GET, "/subscriptions/kick", HTTPD_API, 0, page_subscriptions_list },
+	{ HTTP_POST, "/subscriptions/kick/sync", HTTPD_API, 0,
+	    page_subscriptions_sync },
+	{ HTTP_GET, "/subscriptions/kick/:username", HTTPD_API, 0,
+	    page_subscriptions_get },
+	{ HTTP_PUT, "/subscriptions/kick/:username", HTTPD_API, ROUTE_BODY,
+	    page_subscriptions_put },
+	{ HTTP_DELETE, "/subscriptions/kick/:username", HTTPD_API, 0,
+	    page_subscriptions_delete },
 	{ HTTP_POST, DELIVERY_PATH, HTTPD_WEBHOOK, ROUTE_BODY, page_delivery },
 };
 

@@ -45,6 +45,7 @@ struct cli {
 	bool device;          /* login --device */
 	bool header;          /* token get --header */
 	bool secret_stdin;    /* app add --secret-stdin */
+	bool dry_run;         /* subs sync, subs adopt: --dry-run */
 	bool include_foreign; /* events list --include-foreign */
 	bool follow;          /* events tail --follow */
 	bool all;             /* consumers retry --all */
@@ -105,6 +106,11 @@ int verb_token_deny(struct cli *cli);
 int verb_exec(struct cli *cli);
 int verb_audit(struct cli *cli);
 int verb_refresh(struct cli *cli);
+int verb_subs_list(struct cli *cli);
+int verb_subs_set(struct cli *cli);
+int verb_subs_sync(struct cli *cli);
+int verb_subs_clear(struct cli *cli);
+int verb_subs_adopt(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_events_show(struct cli *cli);
 int verb_events_tail(struct cli *cli);

@@ -54,6 +54,7 @@ static const struct option options[] = {
 	    "type a code on another device (Twitch, YouTube)" },
 	{ "secret-stdin", 0, NULL, AT(secret_stdin), false,
 	    "read the secret from standard input" },
+	{ "dry-run", 0, NULL, AT(dry_run), false, "only say what would be done" },
 	{ "include-foreign", 0, NULL, AT(include_foreign), false,
 	    "also events of channels that are not yours" },
 	{ "follow", 'f', NULL, AT(follow), false, "go on with each event that comes" },

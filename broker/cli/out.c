@@ -127,6 +127,14 @@ out_table_print(struct out_table *table)
 	}
 	for (i = 0; i + table->columns <= table->count; i += table->columns)
 		print_row(table, i, widths);
+	out_table_clear(table);
+}
+
+void
+out_table_clear(struct out_table *table)
+{
+	size_t i;
+
 	for (i = 0; i < table->count; i++)
 		free(table->cells[i]);
 	free(table->cells);

@@ -41,6 +41,9 @@ void out_table_add(struct out_table *table, const char *text);
 /* Prints headings and rows, and frees. */
 void out_table_print(struct out_table *table);
 
+/* Frees without printing. */
+void out_table_clear(struct out_table *table);
+
 /* ---- JSON ---- */
 
 /* Writes one JSON document, two blanks for each level, or all on one line. */

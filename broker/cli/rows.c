@@ -26,8 +26,15 @@ int
 rows_ask(struct client *client, const struct proto_msg *msg, struct rows *ret_rows,
     uint64_t *ret_next)
 {
+	return rows_ask_within(client, msg, CLIENT_ANSWER_MS, ret_rows, ret_next);
+}
+
+int
+rows_ask_within(struct client *client, const struct proto_msg *msg,
+    unsigned deadline_ms, struct rows *ret_rows, uint64_t *ret_next)
+{
 	const struct client_question question = { .msg = msg,
-		.deadline_ms = CLIENT_ANSWER_MS,
+		.deadline_ms = deadline_ms,
 		.on_row = on_row,
 		.arg = ret_rows };
 	struct proto_msg end = { .type = MSG_none };

@@ -23,6 +23,10 @@ struct rows {
 int rows_ask(struct client *client, const struct proto_msg *msg, struct rows *ret_rows,
     uint64_t *ret_next);
 
+/* The same for what takes longer. */
+int rows_ask_within(struct client *client, const struct proto_msg *msg,
+    unsigned deadline_ms, struct rows *ret_rows, uint64_t *ret_next);
+
 void rows_clear(struct rows *rows);
 
 /* The value of a report row, NULL when there is none. Borrowed. */

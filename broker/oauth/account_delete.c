@@ -21,6 +21,7 @@
 #include "broker/store/store_handout.h"
 #include "broker/store/store_refresh.h"
 #include "broker/store/store_secret.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -204,6 +205,8 @@ on_erased(struct store_job *store_job, int result)
 
 	if (result == 0) {
 		accounts_remove(broker->accounts, job->platform, job->username);
+		subscriptions_account_changed(
+		    broker, job->platform->name, job->username);
 		vault_forget(broker->vault, job->secret_name, job->generation);
 		vault_forget(broker->vault, job->previous_name, job->generation);
 		log_info("oauth", "login of '%s' at %s erased, revocation: %s",

@@ -20,6 +20,7 @@
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -192,6 +193,8 @@ on_stored(struct store_job *store_job, int result)
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, &job->row);
 		refresh_credentials_changed(job->steps.broker, job->platform);
+		subscriptions_credentials_changed(
+		    job->steps.broker, job->platform->name);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);
@@ -325,6 +328,8 @@ on_deleted(struct store_job *store_job, int result)
 		accounts_set_credential(
 		    job->steps.broker->accounts, job->platform, NULL);
 		refresh_credentials_changed(job->steps.broker, job->platform);
+		subscriptions_credentials_changed(
+		    job->steps.broker, job->platform->name);
 	}
 	if (flow && result == 0)
 		flow_answer(flow, &answer);

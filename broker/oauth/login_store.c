@@ -19,6 +19,7 @@
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -209,6 +210,7 @@ publish(struct keep_job *job, struct login_finish *login)
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
 	refresh_schedule(broker);
+	subscriptions_account_changed(broker, job->platform->name, username);
 	if (generation_before) {
 		vault_forget(broker->vault, job->secret_name, generation_before);
 		vault_forget(broker->vault, job->previous_name, generation_before);

@@ -21,6 +21,7 @@
 #include "broker/oauth/token_error.h"
 #include "broker/store/store_refresh.h"
 #include "broker/store/store_secret.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -342,6 +343,8 @@ publish_loss(struct lose_job *job)
 		return;
 	refresh_plan_clear(&account->plan);
 	accounts_put(broker->accounts, job->platform, &job->row);
+	subscriptions_account_changed(
+	    broker, job->platform->name, account->row.username);
 }
 
 static void

@@ -42,7 +42,7 @@ enum fetch_reach {
 
 /* What is asked. Addresses and texts are borrowed until fetch_start returns. */
 struct fetch_request {
-	const char *method;  /* "GET" or "POST" */
+	const char *method;  /* "GET", "POST" or "DELETE" */
 	const char *url;     /* as configured, with a query that holds no secret */
 	const char *ca_file; /* PEM file of the only certificates to trust; NULL: the
 			      * system's */

@@ -180,6 +180,8 @@ set_request(struct fetch *fetch, const struct fetch_request *request)
 		add_header(fetch, "Expect:");
 	} else {
 		SET(fetch->curl, CURLOPT_HTTPGET, 1L);
+		if (strcmp(request->method, "GET") != 0)
+			SET(fetch->curl, CURLOPT_CUSTOMREQUEST, request->method);
 	}
 	SET(fetch->curl, CURLOPT_HTTPHEADER, fetch->headers);
 }

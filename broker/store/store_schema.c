@@ -190,6 +190,35 @@ const char *const store_schema_steps[] = {
 	"	body BLOB NOT NULL,"
 	"	PRIMARY KEY (consumer, seq)"
 	") STRICT;",
+
+	/* 8: event subscriptions: wanted sets that the API was told (also empty ones),
+	 * what is known of channels, and what Streamhold created
+	 * (store_subscription.h). */
+	"CREATE TABLE subscription_sets ("
+	"	username_key TEXT PRIMARY KEY,"
+	"	username TEXT NOT NULL,"
+	"	events TEXT NOT NULL,"
+	"	updated_at INTEGER NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE subscription_channels ("
+	"	username_key TEXT PRIMARY KEY,"
+	"	username TEXT NOT NULL,"
+	"	broadcaster_id TEXT,"
+	"	asked TEXT,"
+	"	asked_at INTEGER NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE subscriptions ("
+	"	id TEXT PRIMARY KEY,"
+	"	username_key TEXT NOT NULL,"
+	"	event TEXT NOT NULL,"
+	"	version INTEGER NOT NULL,"
+	"	made_at INTEGER NOT NULL,"
+	"	listed_at INTEGER NOT NULL,"
+	"	adopted INTEGER NOT NULL,"
+	"	removed INTEGER NOT NULL"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

@@ -13,6 +13,10 @@ _streamhold_consumers() {
 	streamhold consumers list --no-color 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
 
+_streamhold_channels() { # whose events are wanted
+	streamhold subs list --no-color 2>/dev/null | awk 'NR > 1 { print $1 }' | sort -u
+}
+
 _streamhold() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local platforms="twitch kick youtube"
@@ -59,7 +63,7 @@ _streamhold() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit refresh events trigger consumers keystore inspect config version help"
+		words="up status app login logout accounts token exec audit refresh events trigger consumers subs keystore inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -107,13 +111,24 @@ _streamhold() {
 		"consumers dead") words="$(_streamhold_consumers) --after --limit" ;;
 		"consumers retry") words="$(_streamhold_consumers) --all" ;;
 		"consumers "*) words="add list show remove test dead retry enable" ;;
+		"subs sync" | "subs adopt") words="$(_streamhold_channels) --dry-run" ;;
+		"subs clear") words="$(_streamhold_channels) --yes" ;;
+		"subs list") words=$(_streamhold_channels) ;;
+		"subs set")
+			if [ "$COMP_CWORD" -eq 3 ]; then
+				words="$(_streamhold_channels) $(_streamhold_accounts kick)"
+			else
+				words="all $types"
+			fi
+			;;
+		"subs "*) words="list set sync clear adopt" ;;
 		"config check" | "config show")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template" ;;
-		"help "*) words="up status app login logout accounts events trigger consumers keystore inspect config version" ;;
+		"help "*) words="up status app login logout accounts events trigger consumers subs keystore inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

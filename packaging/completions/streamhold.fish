@@ -4,7 +4,7 @@ set -l platforms twitch kick youtube
 set -l types chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal
 set -a types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated
 set -a types livestream.metadata.updated moderation.banned kicks.gifted
-set -l verbs up status app login logout accounts token exec audit refresh events trigger consumers keystore inspect config version help
+set -l verbs up status app login logout accounts token exec audit refresh events trigger consumers subs keystore inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -16,6 +16,10 @@ complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l kind -x -a 
 complete -c streamhold -n "__fish_seen_subcommand_from tail list trigger" -l broadcaster -x -d "whose channel"
 complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l include -x -a "foreign synthetic quarantined" -d "also these"
 complete -c streamhold -n "__fish_seen_subcommand_from consumers; and not __fish_seen_subcommand_from add list show remove test dead retry enable" -a "add list show remove test dead retry enable"
+complete -c streamhold -n "__fish_seen_subcommand_from subs; and not __fish_seen_subcommand_from list set sync clear adopt" -a "list set sync clear adopt"
+complete -c streamhold -n "__fish_seen_subcommand_from subs; and __fish_seen_subcommand_from set" -a "all chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated livestream.metadata.updated moderation.banned kicks.gifted"
+complete -c streamhold -n "__fish_seen_subcommand_from sync adopt" -l dry-run -d "only say what would be done"
+complete -c streamhold -n "__fish_seen_subcommand_from clear" -s y -l yes -d "do not ask"
 complete -c streamhold -n "__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from get allow deny" -a "get allow deny"
 complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
 complete -c streamhold -n "__fish_seen_subcommand_from check show" -F

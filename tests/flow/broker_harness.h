@@ -19,6 +19,7 @@
 #include "broker/oauth/oauth.h"
 #include "broker/outbound/fetch.h"
 #include "broker/store/store.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -156,6 +157,7 @@ harness_start(struct harness *h)
 	    0);
 	h->broker.fetcher = fetcher_new(h->broker.base);
 	assert_int_equal(oauth_start(&h->broker), 0);
+	assert_int_equal(subscriptions_start(&h->broker), 0);
 	harness_connect(h);
 }
 
@@ -167,6 +169,7 @@ harness_stop(struct harness *h)
 	flows_end(&h->broker);
 	store_close(h->broker.store);
 	fetcher_free(h->broker.fetcher);
+	subscriptions_stop(&h->broker);
 	oauth_stop(&h->broker);
 	vault_close(h->broker.vault);
 }

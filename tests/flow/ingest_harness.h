@@ -33,6 +33,7 @@
 #include "broker/oauth/oauth.h"
 #include "broker/store/store.h"
 #include "broker/store/store_db.h"
+#include "broker/subscriptions/subs.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -219,6 +220,7 @@ start_broker(const char *config)
 		fail_msg("%s", error);
 	hub_start(&broker);
 	assert_int_equal(oauth_start(&broker), 0);
+	assert_int_equal(subscriptions_start(&broker), 0);
 	if (ingest_new(&broker, &broker.ingest, error) != 0)
 		fail_msg("%s", error);
 	front_connect(&hook, CLIENT_webhook, "webhook");
@@ -235,6 +237,7 @@ stop_broker(void)
 	flows_end(&broker);
 	store_close(broker.store);
 	ingest_free(broker.ingest);
+	subscriptions_stop(&broker);
 	oauth_stop(&broker);
 	config_clear(&broker.config);
 	event_base_free(broker.base);

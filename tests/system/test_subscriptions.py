@@ -1,0 +1,467 @@
+"""Event subscriptions hold: whatever the platform does to them, the wanted set is reached with a
+bounded number of calls, and nothing that Streamhold did not make is touched."""
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.lib.platforms import CLIENT_ID, OTHER, USER, USERS, login, put_credentials
+
+CHAT, FOLLOW, KICKS, BAN = ("chat.message.sent", "channel.followed", "kicks.gifted",
+                            "moderation.banned")
+ALL = [CHAT, FOLLOW, "channel.subscription.new", "channel.subscription.renewal",
+       "channel.subscription.gifts", "channel.reward.redemption.updated",
+       "livestream.status.updated", "livestream.metadata.updated", BAN, KICKS]
+CALLS = ("subscriptions_list", "subscriptions_create", "subscriptions_delete")
+KICK_ID = str(USERS["kick"]["id"])
+
+
+def wants(*events, username=USER, **more):
+    return {"subscriptions": {"kick": [{"username": username, "events": list(events)}], **more}}
+
+
+class Subs:
+    """A daemon and fake Kick, and the questions that these tests ask of both."""
+
+    def __init__(self, streamhold, fakes, folder):
+        self.start_daemon, self.fakes, self.folder = streamhold, fakes, folder
+        self.kick = fakes["kick"]
+        self.daemon = None
+
+    def start(self, config=None, logged_in=True, credentials=True):
+        self.daemon = self.start_daemon({**self.fakes.config(self.folder), **(config or {})})
+        self.fakes.register(self.daemon, ["kick"])
+        if credentials:
+            put_credentials(self.daemon, "kick")
+        if logged_in:
+            assert login(self.daemon, "kick").status == 200
+        return self
+
+    def ready(self, *events, **more):
+        """Logged in and told what is wanted, so that one comparison follows."""
+        self.start({"subscriptions": more} if more else {})
+        assert self.put(*events).status == 200
+        return self
+
+    def restart(self, **config):
+        self.daemon.stop()
+        self.daemon.config.update(config)
+        self.daemon.start()
+
+    def live(self, user=KICK_ID):
+        return [one for one in self.kick.subscriptions_now()["live"] if one["user"] == user]
+
+    def events(self, user=KICK_ID):
+        return sorted(one["event"] for one in self.live(user))
+
+    def asked(self, after=0):
+        """Calls of each kind since a point of the log."""
+        log = self.kick.asked(after=after)
+        return tuple(sum(entry["endpoint"] == call for entry in log) for call in CALLS)
+
+    def mark(self):
+        return len(self.kick.asked())
+
+    def channel(self, username=USER):
+        answer = self.daemon.get(f"/subscriptions/kick/{username}")
+        assert answer.status == 200, answer.text
+        return answer.json()
+
+    def wait(self, wanted, username=USER, timeout=15):
+        """Until the channel fits: a state, or a function of it."""
+        fits = wanted if callable(wanted) else lambda one: one["state"] == wanted
+        end = time.monotonic() + timeout
+        while not fits(one := self.channel(username)):
+            assert time.monotonic() < end, one
+            time.sleep(0.02)
+        return one
+
+    def sync(self, **query):
+        text = "&".join(f"{name}={value}" for name, value in query.items())
+        answer = self.daemon.post(f"/subscriptions/kick/sync?{text}")
+        assert answer.status == 200, answer.text
+        return answer.json()
+
+    def put(self, *events, username=USER):
+        return self.daemon.call("PUT", f"/subscriptions/kick/{username}",
+                                {"events": list(events)})
+
+
+@pytest.fixture
+def subs(streamhold, fakes, folder):
+    return Subs(streamhold, fakes, folder)
+
+
+def compared(channel):
+    """A comparison has ended since what is wanted was said."""
+    return channel["state"] != "pending"
+
+
+def states(channel):
+    return {one["event"]: one["state"] for one in channel["subscriptions"]}
+
+
+# -- reaching the wanted set ------------------------------------------------------------------
+
+
+def test_a_login_subscribes_to_what_the_configuration_wants_in_one_call(subs):
+    subs.start(wants(*ALL))
+    subs.wait("settling")
+    assert subs.events() == sorted(ALL)
+    channel = subs.wait(lambda one: one["state"] == "active" and one["token"] == "user")
+    assert subs.asked()[1:] == (1, 0) and subs.asked()[0] <= 3
+    assert channel["source"] == "config" and channel["events"] == ALL
+    assert channel["broadcaster_user_id"] == KICK_ID
+    assert [one["ours"] for one in channel["subscriptions"]] == [True] * len(ALL)
+    assert not channel["trouble"] and channel["next_step"] == ""
+
+
+def test_what_the_api_is_told_counts_after_a_restart_and_nothing_is_created_twice(subs):
+    subs.start(wants(CHAT))
+    subs.wait(compared)
+    answer = subs.put(FOLLOW, KICKS)
+    assert answer.status == 200 and answer.json()["source"] == "api"
+    assert answer.json()["events"] == [FOLLOW, KICKS]
+    subs.wait(lambda one: set(states(one).values()) <= {"settling", "active"})
+    assert subs.events() == sorted([FOLLOW, KICKS])
+    before, mark = subs.live(), subs.mark()
+    subs.restart()
+    subs.wait(compared)
+    assert subs.live() == before and subs.asked(mark) == (1, 0, 0)
+    assert subs.channel()["source"] == "api"
+
+
+def test_delete_stores_an_empty_set_that_survives_a_restart(subs):
+    subs.start(wants(CHAT, FOLLOW))
+    subs.wait(compared)
+    answer = subs.daemon.delete(f"/subscriptions/kick/{USER}")
+    assert answer.status == 200 and answer.json()["events"] == []
+    subs.wait(lambda one: not subs.live())
+    mark = subs.mark()
+    subs.restart()
+    subs.sync()
+    assert subs.live() == [] and subs.asked(mark)[1] == 0
+    assert subs.channel()["source"] == "api" and subs.channel()["state"] == "none"
+
+
+def test_older_names_are_taken_with_a_warning_and_wrong_ones_are_refused_by_name(subs):
+    subs.start(logged_in=False)
+    one = subs.put("channel.subscribed", CHAT).json()
+    assert one["events"] == ["channel.subscription.new", "channel.subscription.renewal", CHAT]
+    assert "'channel.subscribed' is an older name" in one["warning"]
+    answer = subs.put("chat.message.sennt")
+    assert answer.status == 400 and "did you mean 'chat.message.sent'" in answer.json()["error"]
+    for body in ({"events": "x"}, {"events": [1]}, {"events": ["a b"]}, {}, {"events": [""]}):
+        assert subs.daemon.call("PUT", f"/subscriptions/kick/{USER}", body).status == 400
+    assert subs.daemon.get("/subscriptions/kick/nobody").status == 404
+    assert subs.daemon.post("/subscriptions/kick/sync?username=nobody").status == 404
+    assert subs.daemon.post("/subscriptions/kick/sync?dry_run=maybe").status == 400
+
+
+# -- the traps (Kick 8) -----------------------------------------------------------------------
+
+
+def test_a_login_is_not_needed_when_the_application_has_a_token(subs):
+    subs.start(wants(CHAT), logged_in=False)
+    channel = subs.wait("settling")
+    assert channel["token"] == "app" and channel["broadcaster_user_id"] == KICK_ID
+    assert subs.events() == [CHAT] and subs.asked() == (1, 1, 0)
+    assert len(subs.kick.asked("channels")) == 1
+    subs.sync()
+    assert len(subs.kick.asked("channels")) == 1        # its id is known from then on
+
+
+def test_webhooks_switched_off_is_a_state_and_two_calls_a_try(subs):
+    subs.ready(CHAT, FOLLOW)
+    subs.wait("settling")
+    assert subs.sync()["subscriptions"][0]["state"] == "active"
+    subs.kick.set(webhooks_enabled=False)               # drops every subscription too
+    mark = subs.mark()
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "webhooks_off" and one["trouble"]
+    assert "Enable Webhooks" in one["detail"] and one["next_step"] == f"streamhold subs sync {USER}"
+    assert "webhooks are not enabled" in one["detail"]
+    assert subs.asked(mark) == (1, 1, 0)
+    time.sleep(6)                                       # longer than the read-back takes
+    assert subs.asked(mark) == (1, 1, 0)
+    subs.kick.set(webhooks_enabled=True)
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "settling" and subs.events() == sorted([CHAT, FOLLOW])
+
+
+def test_one_refused_event_does_not_keep_the_others_away(subs):
+    subs.kick.set(subscription_errors={KICKS: "event is in maintenance\n"})
+    subs.ready(CHAT, KICKS)
+    one = subs.wait("refused")
+    assert states(one) == {CHAT: "settling", KICKS: "refused"}
+    assert "event is in maintenance?" in one["detail"] and subs.events() == [CHAT]
+    subs.wait(lambda one: states(one) == {CHAT: "active", KICKS: "refused"})
+    assert subs.asked() == (2, 1, 0)                    # read back, and no second creation
+    subs.kick.set(subscription_errors={})
+    subs.sync()
+    assert subs.events() == sorted([CHAT, KICKS]) and subs.asked() == (3, 2, 0)
+
+
+def test_the_limit_is_a_state_and_events_are_tried_one_by_one_after_it(subs):
+    subs.kick.set(subscription_limit=2)
+    subs.ready(CHAT, FOLLOW, KICKS)
+    one = subs.wait("limit_reached")
+    assert subs.asked() == (1, 1, 0) and subs.events() == []
+    assert "developers@kick.com" in one["detail"] and "limit reached" in one["detail"]
+    subs.sync()
+    assert subs.events() == sorted([CHAT, FOLLOW]) and subs.asked() == (2, 4, 0)
+    assert states(subs.channel()) == {CHAT: "settling", FOLLOW: "settling",
+                                      KICKS: "limit_reached"}
+    subs.kick.set(subscription_limit=None)
+    subs.sync()
+    assert subs.asked()[1] == 5 and len(subs.events()) == 3
+
+
+def test_a_double_of_ours_is_removed_and_the_oldest_stays(subs):
+    subs.ready(CHAT)
+    subs.wait(compared)
+    first, = subs.live()
+    subs.kick.subscribe(CHAT, KICK_ID, CLIENT_ID)       # the same application, not by us
+    answer = subs.sync()
+    assert answer["actions"] == [] and len(subs.live()) == 2
+    one, = answer["subscriptions"]
+    assert one["strangers"] == 1 and one["subscriptions"][0]["doubled"]
+    assert "subs adopt" in one["detail"]
+    assert subs.asked()[2] == 0
+    answer = subs.sync(adopt="true")
+    assert sorted(action["action"] for action in answer["actions"]) == ["adopt", "remove"]
+    assert subs.live() == [first] and subs.asked()[2] == 1
+
+
+def test_what_a_stranger_made_serves_and_is_never_touched(subs):
+    """Scenario 26: reconciling deletes strangers' only when they are ours."""
+    subs.start(logged_in=False)
+    other = subs.kick.subscribe(CHAT, KICK_ID, CLIENT_ID)
+    unwanted = subs.kick.subscribe(BAN, KICK_ID, CLIENT_ID)
+    foreign = subs.kick.subscribe(CHAT, str(OTHER["kick"]["id"]), CLIENT_ID)
+    subs.put(CHAT, FOLLOW)
+    one = subs.wait(lambda one: states(one) == {CHAT: "active", FOLLOW: "settling"})
+    assert one["strangers"] == 2
+    assert [(row["id"] == other, row["ours"]) for row in one["subscriptions"]] == [
+        (True, False), (False, False)]
+    assert subs.events() == sorted([CHAT, BAN, FOLLOW])
+    subs.daemon.delete(f"/subscriptions/kick/{USER}")
+    subs.sync()
+    assert {row["id"] for row in subs.live()} == {other, unwanted}
+    assert {row["id"] for row in subs.live(str(OTHER["kick"]["id"]))} == {foreign}
+    dry = subs.sync(adopt="true", dry_run="true")
+    assert dry["dry_run"] and len(dry["actions"]) == 4
+    assert {row["id"] for row in subs.live()} == {other, unwanted}
+    subs.sync(adopt="true")
+    assert subs.live() == []
+    assert {row["id"] for row in subs.live(str(OTHER["kick"]["id"]))} == {foreign}
+
+
+def test_a_fresh_subscription_that_is_not_listed_is_waited_for_and_not_doubled(subs):
+    subs.kick.set(omit_fresh_s=3600)
+    subs.ready(CHAT)
+    subs.wait("settling")
+    subs.wait(lambda one: subs.asked()[0] >= 2)         # the read-back does not see it
+    subs.sync()
+    assert len(subs.live()) == 1 and subs.asked()[1] == 1
+    assert states(subs.channel()) == {CHAT: "settling"}
+    subs.kick.set(omit_fresh_s=0)
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "active" and len(subs.live()) == 1
+
+
+def test_what_the_platform_drops_is_created_again(subs):
+    subs.ready(CHAT, FOLLOW, reconcile_interval_s=1)
+    subs.wait("active")
+    subs.kick.drop_subscriptions(event=CHAT)
+    end = time.monotonic() + 10
+    while len(subs.live()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert subs.events() == sorted([CHAT, FOLLOW]) and subs.asked()[1:] == (2, 0)
+
+
+@pytest.mark.parametrize("fault", [
+    {"status": 500, "body": {"data": None, "message": "internal server error"}},
+    {"mode": "html502"}, {"mode": "cf403"}, {"mode": "reset"}, {"mode": "half_close"},
+    {"status": 200, "body": {"message": "OK"}}, {"status": 200, "body": "[]"},
+    {"status": 429, "headers": {"Retry-After": "120"}}], ids=str)
+def test_a_list_that_is_no_list_creates_nothing_and_is_not_asked_for_in_a_loop(subs, fault):
+    subs.kick.next("subscriptions_list", count=-1, **fault)
+    subs.ready(CHAT)
+    one = subs.wait("unreachable")
+    time.sleep(0.3)
+    assert subs.asked() == (1, 0, 0)
+    assert one["trouble"] and one["next_step"] == f"streamhold subs sync {USER}"
+
+
+def test_no_envelope_data_is_an_empty_list(subs):
+    subs.kick.next("subscriptions_list", status=200, body={"data": None, "message": "OK"})
+    subs.ready(CHAT)
+    subs.wait("settling")
+    assert subs.asked() == (1, 1, 0)
+
+
+@pytest.mark.parametrize("mode", ["drop_after_commit", "reset_after_commit", "truncate"])
+def test_an_answer_that_is_lost_after_creating_makes_no_double(subs, mode):
+    subs.kick.next("subscriptions_create", mode=mode)
+    subs.ready(CHAT)
+    subs.wait(lambda one: subs.live() and one["state"] != "pending")
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "active" and one["subscriptions"][0]["ours"] and not one["strangers"]
+    assert len(subs.live()) == 1 and subs.asked() == (2, 1, 0)
+
+
+def test_a_broker_that_dies_between_creating_and_storing_knows_its_own(subs):
+    subs.kick.next("subscriptions_create", mode="hang_after_commit")
+    subs.ready(CHAT)
+    end = time.monotonic() + 10
+    while not subs.live():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.kill(subs.daemon.broker_pid(), signal.SIGKILL)
+    one = subs.wait(compared, timeout=30)
+    assert one["subscriptions"][0]["ours"] and not one["strangers"]
+    assert len(subs.live()) == 1 and subs.asked()[1] == 1
+
+
+# -- tokens -----------------------------------------------------------------------------------
+
+
+def test_a_token_that_is_refused_is_renewed_once_and_the_call_repeated(subs):
+    subs.ready(CHAT)
+    subs.wait("settling")
+    subs.kick.kill(use="access")
+    mark = subs.mark()
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] in ("active", "settling") and one["token"] == "user"
+    assert subs.asked(mark)[0] == 2 and subs.asked(mark)[1:] == (0, 0)
+
+
+def test_a_missing_scope_is_a_state_and_the_app_token_does_the_work(subs):
+    subs.kick.set(grant_scopes=["user:read", "channel:read"])
+    subs.ready(CHAT)
+    one = subs.wait("missing_scope")
+    assert one["token"] == "app" and subs.events() == [CHAT]
+    assert "events:subscribe" in one["detail"]
+    assert one["next_step"] == f"streamhold login kick {USER}"
+    assert subs.asked() == (1, 1, 0)
+
+
+def test_a_lost_login_is_a_state_and_the_app_token_keeps_the_subscriptions(subs):
+    subs.ready(CHAT)
+    subs.wait("settling")
+    before = subs.live()
+    subs.kick.kill()                  # access and refresh tokens both
+    subs.daemon.post(f"/oauth/refresh/kick/{USER}")
+    one = subs.wait("login_lost", timeout=20)
+    assert one["next_step"] == f"streamhold login kick {USER}" and one["token"] == "app"
+    assert subs.live() == before
+    subs.kick.drop_subscriptions()
+    subs.sync()
+    assert subs.events() == [CHAT]
+    assert login(subs.daemon, "kick").status == 200     # a new login mends the state by itself
+    one = subs.wait(lambda one: one["state"] != "login_lost")
+    assert one["token"] == "user" and len(subs.live()) == 1
+
+
+def test_without_credentials_nothing_is_asked(subs):
+    subs.start(wants(CHAT), logged_in=False, credentials=False)
+    one = subs.wait("no_credentials")
+    assert one["next_step"] == "streamhold app add kick" and subs.asked() == (0, 0, 0)
+    put_credentials(subs.daemon, "kick")
+    subs.wait("settling")
+    assert subs.events() == [CHAT]
+
+
+def test_a_channel_that_the_platform_does_not_know(subs):
+    subs.start(wants(CHAT, username="no_such_channel"), logged_in=False)
+    one = subs.wait("unknown_channel", username="no_such_channel")
+    assert one["trouble"] and subs.asked() == (0, 0, 0)
+    assert len(subs.kick.asked("channels")) == 1
+
+
+# -- stopping ---------------------------------------------------------------------------------
+
+
+def test_subscriptions_stay_when_the_broker_stops(subs):
+    subs.ready(CHAT)
+    subs.wait(compared)
+    subs.daemon.stop()
+    assert subs.events() == [CHAT] and subs.asked()[2] == 0
+
+
+def test_clear_on_shutdown_removes_ours_only_and_the_next_start_subscribes_again(subs):
+    subs.ready(CHAT, FOLLOW, clear_on_shutdown=True)
+    subs.wait(compared)
+    other = subs.kick.subscribe(BAN, KICK_ID, CLIENT_ID)
+    mark = subs.mark()
+    subs.daemon.stop()
+    assert [row["id"] for row in subs.live()] == [other] and subs.asked(mark) == (1, 0, 1)
+    subs.daemon.start()
+    subs.wait(compared)
+    assert subs.events() == sorted([CHAT, FOLLOW, BAN])
+
+
+def test_a_platform_that_is_away_does_not_keep_the_broker_from_stopping(subs):
+    subs.start({**wants(CHAT, clear_on_shutdown=True), "server": {
+        "port": 0, "rate_limit_per_s": 0, "shutdown_timeout_ms": 1000}})
+    subs.wait(compared)
+    subs.kick.next("subscriptions_list", mode="hang", count=-1)
+    began = time.monotonic()
+    assert subs.daemon.stop() == 0
+    assert time.monotonic() - began < 5
+
+
+# -- the command ------------------------------------------------------------------------------
+
+
+def test_the_command_sets_lists_syncs_and_clears(subs):
+    subs.start()
+    done = subs.daemon.cli("subs", "list")
+    assert done.returncode == 0 and "streamhold subs set" in done.stderr
+    done = subs.daemon.cli("subs", "set", USER, "channel.subscribed", CHAT)
+    assert done.returncode == 0, done.stderr
+    assert "older name" in done.stderr and f"{USER}: subscribed to {CHAT}" in done.stderr
+    assert CHAT in done.stdout and "settling" in done.stdout
+    assert len(subs.live()) == 3
+    listed = json.loads(subs.daemon.cli("subs", "list", f"kick/{USER}", "--json").stdout)
+    assert listed["format_version"] == 1
+    channel, = listed["subscriptions"]
+    assert channel["username"] == USER and len(channel["subscriptions"]) == 3
+    subs.kick.drop_subscriptions(event=CHAT)
+    done = subs.daemon.cli("subs", "sync", "--dry-run")
+    assert "would subscribe to" in done.stderr or "Nothing would be changed" in done.stderr
+    done = subs.daemon.cli("subs", "clear")
+    assert done.returncode == 2 and "streamhold subs clear NAME" in done.stderr
+    done = subs.daemon.cli("subs", "clear", "--yes")
+    assert done.returncode == 0 and subs.live() == []
+    done = subs.daemon.cli("subs", "set", USER, "chat.sent")
+    assert done.returncode == 2 and "is no event" in done.stderr
+    done = subs.daemon.cli("subs", "list", "nobody")
+    assert done.returncode == 5
+
+
+def test_the_command_says_trouble_with_its_exit_status(subs):
+    subs.kick.set(webhooks_enabled=False)
+    subs.start()
+    done = subs.daemon.cli("subs", "set", USER, CHAT)
+    assert done.returncode == 6 and "Enable Webhooks" in done.stderr
+    assert f"streamhold subs sync {USER}" in done.stderr
+
+
+# -- whose events are ours --------------------------------------------------------------------
+
+
+def test_a_channel_that_the_api_was_told_is_ours(subs):
+    subs.start(logged_in=False)
+    subs.put(FOLLOW, username="another_one")
+    subs.wait(compared, username="another_one")
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+    assert subs.kick.deliver(FOLLOW, url, user="Another_One")[0]["status"] == 200
+    subs.kick.subscribe(FOLLOW, KICK_ID, CLIENT_ID)
+    assert subs.kick.deliver(FOLLOW, url, user="Streamer123")[0]["status"] == 200
+    assert len(subs.daemon.events()) == 1
+    assert len(subs.daemon.events(include="foreign")) == 2
