@@ -18,3 +18,17 @@ def test_ingest_accepts_and_stores(plain, folder):
     assert done.returncode == 0, done.stdout + done.stderr
     text = json.dumps(json.loads(done.stdout))
     assert '"accepted"' in text or '"stored"' in text
+
+
+def test_deliver_hands_on_and_fills(plain):
+    """Every reader gets every event, and pages of filled databases follow one another."""
+    work = ROOT / "build" / "bench-smoke"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/bench/deliver"), "--build", str(plain), "--work",
+         str(work), "--events", "500", "--readers", "3", "--sizes", "1000,3000", "--slices", "1",
+         "--seconds", "0.2", "--json"],
+        capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert [row.get("events") for row in answer["readers"]] == [None, 1500]
+    assert set(answer["growth"]) == {"1000", "3000"}
