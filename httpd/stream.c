@@ -110,7 +110,7 @@ on_gone(void *arg, bool slow)
 		link_count(streams->httpd->link, LINK_COUNT_stream_slow);
 		log_info("stream",
 		    "a reader took less than %d bytes in %d s and was cut off at %llu; "
-		    "it may resume there",
+		    "it may resume after the last id that it has",
 		    WRITE_STEP, WRITE_MS / 1000, (unsigned long long)stream->cursor);
 	}
 	stream_free(stream);
