@@ -41,6 +41,11 @@ def deliver(daemon, kind="chat.message.sent", mode="valid", count=1, **options):
     return sent
 
 
+def large(size):
+    """A body that is no chat message, but JSON."""
+    return json.dumps({"broadcaster": OURS, "x": "y" * size}).encode()
+
+
 def ids(events):
     return [int(event.id) for event in events]
 
@@ -106,8 +111,8 @@ def test_bodies_that_are_no_json_come_as_base64(daemon):
 
 
 def test_the_largest_events_come_whole(daemon):
-    body = json.dumps({"broadcaster": OURS, "x": "y" * 261000}).encode()
-    with Stream(daemon.api_port) as stream:
+    body = large(261000)
+    with Stream(daemon.api_port, "?include=quarantined") as stream:
         deliver(daemon, body=body, count=20)
         for number, event in enumerate(stream.take(20), 1):
             assert int(event.id) == number and event.data.endswith(body + b"}")
@@ -401,15 +406,15 @@ def test_a_stream_may_begin_while_the_broker_is_away(daemon):
 
 
 def test_a_reader_that_does_not_read_is_cut_off_and_may_resume(daemon):
-    body = json.dumps({"broadcaster": OURS, "x": "y" * 200000}).encode()
-    slow = Stream(daemon.api_port, buffer=4096, timeout=60)
-    with Stream(daemon.api_port) as quick:
+    body, query = large(200000), "?include=quarantined"
+    slow = Stream(daemon.api_port, query, buffer=4096, timeout=60)
+    with Stream(daemon.api_port, query) as quick:
         deliver(daemon, body=body, count=40)
         assert ids(quick.take(40)) == list(range(1, 41))
     daemon.wait_log("a reader took less than .* was cut off at", timeout=40)
     got = ids(list(slow))
     assert slow.ended and got == list(range(1, len(got) + 1)) and len(got) < 40
-    with Stream(daemon.api_port, last_id=slow.parser.last_id.decode()) as again:
+    with Stream(daemon.api_port, query, slow.parser.last_id.decode()) as again:
         assert ids(again.take(40 - len(got))) == list(range(len(got) + 1, 41))
     assert quick.parser.last_id == b"40"
     end = time.monotonic() + 5      # fronts report their counters once a second
