@@ -60,6 +60,7 @@ void page_metrics(struct request *request);
 /* page_home.c: the status page and the description of the API. */
 void page_home(struct request *request);
 void page_openapi(struct request *request);
+void page_event_schema(struct request *request);
 
 /* page_webhook.c: deliveries. */
 void page_delivery(struct request *request);

@@ -67,6 +67,11 @@ static const char openapi[] =
 #include "httpd/openapi_json.inc"
     ;
 
+/* Made from docs/event.schema.json in the same way. */
+static const char event_schema[] =
+#include "httpd/event_schema_json.inc"
+    ;
+
 void
 page_home(struct request *request)
 {
@@ -83,4 +88,12 @@ page_openapi(struct request *request)
 	const struct answer answer = { .status = 200 };
 
 	respond(request, &answer, openapi, sizeof(openapi) - 1);
+}
+
+void
+page_event_schema(struct request *request)
+{
+	const struct answer answer = { .status = 200 };
+
+	respond(request, &answer, event_schema, sizeof(event_schema) - 1);
 }

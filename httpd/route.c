@@ -22,6 +22,7 @@ static const struct route routes[] = {
 	{ HTTP_GET, "/status", HTTPD_API, 0, page_status },
 	{ HTTP_GET, "/metrics", HTTPD_API, 0, page_metrics },
 	{ HTTP_GET, "/openapi.json", HTTPD_API, 0, page_openapi },
+	{ HTTP_GET, "/event.schema.json", HTTPD_API, 0, page_event_schema },
 	{ HTTP_GET, "/events", HTTPD_API, 0, page_events },
 	{ HTTP_GET, "/events/stream", HTTPD_API, 0, page_stream },
 	{ HTTP_GET, "/events/:id", HTTPD_API, 0, page_event },

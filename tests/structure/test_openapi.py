@@ -1,5 +1,6 @@
 """docs/openapi.yaml describes exactly the routes of streamhold-httpd, and is what it serves."""
 
+import json
 import re
 import subprocess
 
@@ -46,6 +47,18 @@ def test_webhook_paths_name_their_own_server(build):
 def test_embedded_copy_is_fresh():
     assert openapi_embed.TARGET.read_text() == openapi_embed.made(), \
         "run python3 tests/structure/openapi_embed.py"
+    assert openapi_embed.SCHEMA_TARGET.read_text() == openapi_embed.made_schema(), \
+        "run python3 tests/structure/openapi_embed.py"
+
+
+def test_the_event_is_described_the_same_twice():
+    """In short in the description of the API, in full in the schema."""
+    schema = json.loads(openapi_embed.SCHEMA.read_text())
+    event = described()["components"]["schemas"]["Event"]
+    assert sorted(event["required"]) == sorted(schema["required"])
+    assert set(event["properties"]) == set(schema["properties"])
+    assert event["properties"]["kind"]["enum"] == schema["properties"]["kind"]["enum"]
+    assert event["properties"]["flags"]["items"] == schema["properties"]["flags"]["items"]
 
 
 def test_it_is_served(build):
@@ -53,6 +66,9 @@ def test_it_is_served(build):
         answer = front.ask(path="/openapi.json")
         assert answer["Content-Type"] == "application/json"
         assert answer.json() == described()
+        answer = front.ask(path="/event.schema.json")
+        assert answer["Content-Type"] == "application/json"
+        assert answer.json() == json.loads(openapi_embed.SCHEMA.read_text())
 
 
 def references(value):
