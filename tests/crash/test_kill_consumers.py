@@ -1,0 +1,198 @@
+"""Consumers and broker are killed again and again while events flow: each event is handed over,
+and none a second time without saying so. By named consumer and by push."""
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from tests.conftest import ROOT
+from tests.fake import load
+from tests.lib.target import Target
+from tests.system.consumer_stage import SIGNER, start
+
+LONG = bool(os.environ.get("STREAMHOLD_LONG"))
+COUNT, KILLS = (20000, 100) if LONG else (2000, 12)
+RATE = 200.0
+
+# A bot: notes what it got before it acknowledges. Killed at any moment.
+BOT = """
+import json, sys, time, urllib.request
+base, notes = sys.argv[1], open(sys.argv[2], "a")
+
+def call(method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(base + path, data, {"Content-Type": "application/json"},
+                                     method=method)
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        return json.load(reply)
+
+while True:
+    try:
+        page = call("GET", "/events?limit=50")
+        for event in page["events"]:
+            notes.write(f'{event["seq"]} {int("redelivered" in event["flags"])}\\n')
+            notes.flush()
+            time.sleep(0.002)       # its work
+        if page["events"]:
+            call("POST", "/ack", {"seq": page["next_after"]})
+        else:
+            time.sleep(0.02)
+    except OSError:
+        time.sleep(0.02)
+"""
+
+
+class Killer:
+    """Calls the victims' functions in turn at random moments until it has killed so often."""
+
+    def __init__(self, kills, pause, *victims):
+        seed = int(os.environ.get("STREAMHOLD_SEED", time.time()))
+        print(f"seed {seed}")
+        self.chance, self.kills, self.pause, self.victims = random.Random(seed), kills, pause, victims
+        self.count = collections.Counter()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        for number in range(self.kills * len(self.victims)):
+            time.sleep(self.chance.uniform(*self.pause))
+            victim = self.victims[number % len(self.victims)]
+            victim()
+            self.count[victim.__name__] += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.thread.join()
+        print(dict(self.count))
+
+
+def kill_broker_of(daemon):
+    def kill_broker():
+        for pid in daemon.children().get("broker", []):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    return kill_broker
+
+
+def send(daemon, folder):
+    """COUNT deliveries; ends when all were sent."""
+    result = load.run(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", SIGNER, rate=RATE,
+                      connections=8, seconds=COUNT / RATE * 4 + 60, count=COUNT,
+                      acked=str(folder / "acked"), again=True)
+    print(result)
+    assert result["acked"] > COUNT * 0.9
+
+
+def stored(daemon):
+    daemon.stop()
+    assert daemon.sql("PRAGMA integrity_check") == [("ok",)]
+    return [row[0] for row in daemon.sql("SELECT seq FROM events ORDER BY seq")]
+
+
+def check(daemon, got):
+    """got: (seq, redelivered) in the order in which they came."""
+    seen, unmarked = set(), []
+    for seq, marked in got:
+        if seq in seen and not marked:
+            unmarked.append(seq)
+        seen.add(seq)
+    wanted = stored(daemon)
+    print(f"{len(wanted)} stored, {len(got)} handed over, {sum(mark for _, mark in got)} marked")
+    assert len(wanted) > COUNT * 0.9
+    assert not set(wanted) - seen, f"never handed over: {sorted(set(wanted) - seen)[:10]}"
+    assert not unmarked, f"twice, and not said: {unmarked[:10]}"
+    assert len(got) > len(wanted)       # the kills did hit something
+
+
+def until_done(daemon, name, timeout=60):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        answer = daemon.get(f"/consumers/{name}")
+        if answer.status == 200 and answer.json()["lag"] == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError(answer.text)
+
+
+def test_killed_consumer_and_broker_lose_nothing(streamhold, folder, plain):
+    daemon = start(streamhold, folder, build=plain)
+    assert daemon.call("PUT", "/consumers/bot", {"start": "beginning"}).status == 200
+    notes = folder / "notes"
+    bot = [None]
+
+    def run_bot():
+        bot[0] = subprocess.Popen([sys.executable, "-c", BOT,
+                                   f"http://127.0.0.1:{daemon.api_port}/consumers/bot",
+                                   str(notes)], cwd=ROOT)
+
+    def kill_bot():
+        """Not before it has got something, and likely in the middle of its work."""
+        before, end = notes.stat().st_size if notes.exists() else 0, time.monotonic() + 5
+        while time.monotonic() < end and \
+                not (notes.exists() and notes.stat().st_size > before):
+            time.sleep(0.005)
+        bot[0].kill()
+        bot[0].wait()
+        run_bot()
+
+    run_bot()
+    try:
+        span = COUNT / RATE / (2 * KILLS)
+        with Killer(KILLS, (span * 0.5, span * 1.4), kill_bot, kill_broker_of(daemon)):
+            send(daemon, folder)
+        until_done(daemon, "bot")
+    finally:
+        bot[0].kill()
+        bot[0].wait()
+    # The last line of a bot that was killed may be cut off, and is then not handed over.
+    lines = [line.split() for line in notes.read_text().splitlines()]
+    check(daemon, [(int(line[0]), line[1] == "1") for line in lines if len(line) == 2])
+
+
+def test_killed_target_and_broker_lose_nothing(streamhold, folder, plain):
+    daemon = start(streamhold, folder, build=plain)
+    got = []
+    target = [Target()]
+    port = target[0].port
+    target[0].__enter__()
+
+    def keep(one):
+        """What came, whether it was answered or not."""
+        return [(push.seq, push.redelivered) for push in list(one.pushes)]
+
+    def kill_target():
+        """Stops listening and answers nobody any more."""
+        old = target[0]
+        old.answer = lambda push: None
+        old.__exit__()
+        time.sleep(0.05)
+        new = Target(port=port)
+        new.__enter__()
+        target[0] = new
+        ended.append(old)
+
+    ended = []
+    url = f"http://127.0.0.1:{port}/hook"
+    done = daemon.cli("consumers", "add", "bot", "--forward", url, "--allow-private", "127.0.0.1",
+                      "--start", "beginning", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["secret"].startswith("whsec_")
+    try:
+        span = COUNT / RATE / (2 * KILLS)
+        with Killer(KILLS, (span * 0.5, span * 1.4), kill_target, kill_broker_of(daemon)):
+            send(daemon, folder)
+        until_done(daemon, "bot", 120)
+    finally:
+        target[0].__exit__()
+    for one in ended + [target[0]]:
+        got += keep(one)
+    assert json.loads(daemon.cli("consumers", "dead", "bot", "--json").stdout)["dead_letters"] == []
+    check(daemon, got)
