@@ -191,16 +191,6 @@ run_enable(struct store_job *store_job, struct db *db)
 }
 
 static void
-answer_consumer(struct flow *flow, const struct consumer *consumer)
-{
-	char origin[CONSUMER_ORIGIN_SIZE];
-	struct proto_msg msg;
-
-	consumer_show(flow->broker, consumer, true, origin, &msg);
-	flow_answer(flow, &msg);
-}
-
-static void
 on_enabled(struct store_job *store_job, int result)
 {
 	struct manage_job *job = (struct manage_job *)store_job;
@@ -218,7 +208,7 @@ on_enabled(struct store_job *store_job, int result)
 	else if (flow && !consumer)
 		flow_fail(flow, ERR_not_found, "The consumer was removed meanwhile");
 	else if (flow)
-		answer_consumer(flow, consumer);
+		consumer_answer(flow, consumer, true);
 	job_free(job);
 }
 

@@ -400,17 +400,15 @@ on_put(struct store_job *store_job, int result)
 static void
 answer(struct put_flow *put, const struct consumer *consumer)
 {
-	char origin[CONSUMER_ORIGIN_SIZE];
-	struct proto_msg msg;
+	struct proto_msg msg = { .type = MSG_consumer_forwarded,
+		.consumer_forwarded = { .name = consumer->row.name } };
 
-	if (put->forward) {
-		msg = (struct proto_msg){ .type = MSG_consumer_forwarded,
-			.consumer_forwarded = { .name = consumer->row.name } };
-		if (put->made)
-			msg.consumer_forwarded.secret = put->secret;
-	} else {
-		consumer_show(put->flow.broker, consumer, false, origin, &msg);
+	if (!put->forward) {
+		consumer_answer(&put->flow, consumer, false);
+		return;
 	}
+	if (put->made)
+		msg.consumer_forwarded.secret = put->secret;
 	flow_answer(&put->flow, &msg);
 }
 

@@ -228,16 +228,6 @@ ack_release(struct flow *flow)
 	free(flow);
 }
 
-static void
-answer_consumer(struct flow *flow, const struct consumer *consumer)
-{
-	char origin[CONSUMER_ORIGIN_SIZE];
-	struct proto_msg msg;
-
-	consumer_show(flow->broker, consumer, false, origin, &msg);
-	flow_answer(flow, &msg);
-}
-
 void
 on_consumer_ack(struct client *client, struct proto_msg *msg)
 {
@@ -264,7 +254,7 @@ on_consumer_ack(struct client *client, struct proto_msg *msg)
 	consumer->row.seen_at = time_now_ms();
 	/* Said before: it is durable. */
 	if (seq <= consumer->row.cursor) {
-		answer_consumer(flow, consumer);
+		consumer_answer(flow, consumer, false);
 		return;
 	}
 	flow_step(flow, "store");
@@ -293,7 +283,7 @@ on_acked(struct store_job *store_job, int result)
 	else if (flow && !consumer)
 		flow_fail(flow, ERR_not_found, "The consumer was removed meanwhile");
 	else if (flow)
-		answer_consumer(flow, consumer);
+		consumer_answer(flow, consumer, false);
 	free(job->name);
 	free(job);
 }

@@ -11,6 +11,7 @@
 #include "broker/consumers/consumers.h"
 #include "broker/consumers/push.h"
 #include "broker/consumers/target.h"
+#include "broker/flow.h"
 #include "broker/metrics.h"
 #include "common/alloc.h"
 #include "common/event_filter.h"
@@ -363,6 +364,16 @@ consumer_show(const struct broker *broker, const struct consumer *consumer, bool
 	msg->consumer.private_too = row->private_too;
 	if (!row->disabled_at)
 		push_show(consumer->push, &msg->consumer);
+}
+
+void
+consumer_answer(struct flow *flow, const struct consumer *consumer, bool whole)
+{
+	char origin[CONSUMER_ORIGIN_SIZE];
+	struct proto_msg msg;
+
+	consumer_show(flow->broker, consumer, whole, origin, &msg);
+	flow_answer(flow, &msg);
 }
 
 static void

@@ -94,6 +94,9 @@ void consumer_fail_unknown(struct client *client, uint32_t rid, const char *name
 void consumer_show(const struct broker *broker, const struct consumer *consumer,
     bool whole, char origin[static CONSUMER_ORIGIN_SIZE], struct proto_msg *msg);
 
+/* Answers a flow with that message. */
+void consumer_answer(struct flow *flow, const struct consumer *consumer, bool whole);
+
 /* The messages. */
 dispatch_fn on_consumer_put; /* consumer_put.c */
 dispatch_fn on_consumer_forward;

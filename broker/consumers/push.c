@@ -1,7 +1,7 @@
 /*
  * A pusher, step by step:
  *
- *   idle    nothing to do, or about to look what there is to do (next_step)
+ *   idle    nothing to do, or about to look what there is to do (push_next)
  *   key     get the secret from the vault
  *   letter  read a dead letter that somebody wants to be tried again
  *   read    a batch of events after the cursor
@@ -12,8 +12,8 @@
  *   off     switched off until somebody enables it
  *
  * The cursor follows each answer in memory and reaches the disk with the next mark, or
- * within a second. What a crash leaves behind is
- * handed out again, marked as redelivered. Owned by its consumer.
+ * within a second. What a crash leaves behind is handed out again, marked as
+ * redelivered. Owned by its consumer; push_store.c does what is kept.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -22,11 +22,8 @@
 
 #include <event2/event.h>
 
-#include "broker/consumers/consumers.h"
-#include "broker/consumers/push.h"
+#include "broker/consumers/push_inner.h"
 #include "broker/consumers/push_key.h"
-#include "broker/consumers/push_send.h"
-#include "broker/consumers/push_sign.h"
 #include "broker/consumers/push_verdict.h"
 #include "broker/events/read.h"
 #include "broker/metrics.h"
@@ -42,103 +39,25 @@
 /* The secret or the database cannot be had. */
 #define PUSH_TROUBLE_MS 5000
 
-static const char gone_sentence[] = "the target answered 410: it wants no more events";
-
-enum push_step {
-	STEP_idle,
-	STEP_key,
-	STEP_letter,
-	STEP_read,
-	STEP_mark,
-	STEP_send,
-	STEP_wait,
-	STEP_store,
-	STEP_off,
-};
-
-struct push {
-	struct broker *broker;
-	struct consumer *consumer;
-	enum push_step step;
-	struct secret secret;
-
-	/* What is waited for; at most one. */
-	struct push_key *key;
-	struct events_read *read;
-	struct push_job *job;
-	struct fetch *fetch;
-	struct event *timer;
-
-	struct store_event *events; /* the batch */
-	size_t count;
-	size_t at;              /* the next one */
-	uint64_t handed_before; /* events up to this seq were marked before */
-	int64_t read_at;        /* boot-time ms of the last read */
-	struct event *flush;    /* pending while the cursor is ahead of the disk */
-	struct store_dead dead; /* the letter that is tried again; seq 0: none */
-
-	/* The event whose turn it is. */
-	char id[PUSH_ID_SIZE];
-	struct buf body;
-	unsigned tries;  /* attempts so far */
-	unsigned faults; /* of these, such as may be the event's fault */
-
-	/* For those who look. */
-	int64_t failing_since; /* wall clock ms, 0: it is not */
-	int64_t retry_at;
-	char trouble[PUSH_SENTENCE_SIZE];
-};
-
-/* A job of a pusher, which may end before it. */
-struct push_job {
-	struct store_job job;
-	struct push *push; /* NULL: nobody waits any more */
-	char *name;
-	uint64_t consumer; /* the number of its life */
-	uint64_t cursor;
-	uint64_t handed;
-	int64_t seen_at;
-	uint64_t forget; /* a dead letter to be removed, 0: none */
-	struct store_dead dead;
-	bool found;
-	uint64_t dropped;
-	uint64_t dead_count;
-	uint64_t dead_retry;
-	int64_t gone_at; /* it is to be switched off */
-};
-
 static struct {
 	uint64_t attempts;
 	uint64_t verdicts[PUSH_VERDICT_MAX];
-	uint64_t died;
 } figures;
 
-static void next_step(struct push *);
 static void wait_ms(struct push *, uint64_t);
 static void on_timer(evutil_socket_t, short, void *);
 static void on_flush(evutil_socket_t, short, void *);
 static void load_key(struct push *);
 static void on_key(void *, struct secret *, const char *);
-static void load_letter(struct push *);
-static int run_letter(struct store_job *, struct db *);
-static void on_letter(struct store_job *, int);
 static void read_batch(struct push *);
 static void on_batch(void *, int, const struct events_page *);
 static void mark(struct push *);
-static int run_mark(struct store_job *, struct db *);
-static void on_marked(struct store_job *, int);
 static void send_event(struct push *);
 static void send_letter(struct push *);
 static void attempt(struct push *, bool);
 static void on_reply(void *, struct fetch_reply *);
 static void on_taken(struct push *);
-static void on_gone(struct push *);
 static void on_missed(struct push *, enum push_verdict, const struct fetch_reply *);
-static void bury(struct push *);
-static int run_bury(struct store_job *, struct db *);
-static void on_buried(struct store_job *, int);
-static int run_disable(struct store_job *, struct db *);
-static void on_disabled(struct store_job *, int);
 
 /* ---- Birth and death ---- */
 
@@ -168,6 +87,14 @@ drop_batch(struct push *push)
 }
 
 void
+push_drop(struct push *push)
+{
+	drop_batch(push);
+	store_dead_clear(&push->dead);
+	push->tries = push->faults = 0;
+}
+
+void
 push_free(struct push *push)
 {
 	if (!push)
@@ -177,7 +104,7 @@ push_free(struct push *push)
 	if (push->read)
 		events_read_cancel(push->read);
 	if (push->job)
-		push->job->push = NULL;
+		push_job_abandon(push->job);
 	if (push->fetch)
 		fetch_cancel(push->fetch);
 	event_free(push->timer);
@@ -194,7 +121,7 @@ void
 push_kick(struct push *push)
 {
 	if (push && push->step == STEP_idle)
-		next_step(push);
+		push_next(push);
 }
 
 void
@@ -205,7 +132,7 @@ push_now(struct push *push)
 	evtimer_del(push->timer);
 	push->step = STEP_idle;
 	push->read_at = 0;
-	next_step(push);
+	push_next(push);
 }
 
 /* ---- What to do next ---- */
@@ -239,8 +166,8 @@ on_flush(evutil_socket_t fd, short events, void *arg)
 	consumer_flush(push->broker, push->consumer);
 }
 
-static void
-next_step(struct push *push)
+void
+push_next(struct push *push)
 {
 	const struct store_consumer *row = &push->consumer->row;
 
@@ -252,7 +179,7 @@ next_step(struct push *push)
 	else if (push->dead.seq)
 		send_letter(push);
 	else if (push->consumer->dead_retry && push->tries == 0)
-		load_letter(push);
+		push_load_letter(push);
 	else if (push->at < push->count)
 		send_event(push);
 	else if (hub_last_seq(push->broker) <= row->cursor)
@@ -282,7 +209,7 @@ on_timer(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	push->step = STEP_idle;
 	push->retry_at = 0;
-	next_step(push);
+	push_next(push);
 }
 
 /* Something of ours is in the way: said, and tried again later. */
@@ -299,13 +226,10 @@ wait_for_us(struct push *push, const char *trouble)
 	wait_ms(push, PUSH_TROUBLE_MS);
 }
 
-/* The batch is forgotten and read again: what of it was taken is behind the cursor. */
-static void
-wait_for_storage(struct push *push)
+void
+push_wait_for_storage(struct push *push)
 {
-	drop_batch(push);
-	store_dead_clear(&push->dead);
-	push->tries = push->faults = 0;
+	push_drop(push);
 	wait_for_us(push, "the database failed; nothing is lost");
 }
 
@@ -333,85 +257,8 @@ on_key(void *arg, struct secret *secret, const char *trouble)
 		    "`consumers add`");
 	} else {
 		push->secret = secret_move(secret);
-		next_step(push);
+		push_next(push);
 	}
-}
-
-/* ---- Jobs ---- */
-
-static struct push_job *
-job_new(struct push *push, store_run_fn *run, store_done_fn *done)
-{
-	struct push_job *job = xcalloc(1, sizeof(*job));
-	const struct consumer *consumer = push->consumer;
-
-	job->job = (struct store_job){ .run = run, .done = done };
-	job->push = push;
-	job->name = xstrdup(consumer->row.name);
-	job->consumer = consumer->id;
-	job->cursor = consumer->row.cursor;
-	job->handed = consumer->row.handed;
-	job->seen_at = consumer->row.seen_at;
-	push->job = job;
-	return job;
-}
-
-/* Called first by every done function. NULL when nobody waits. */
-static struct push *
-job_done(struct push_job *job)
-{
-	struct push *push = job->push;
-
-	if (push) {
-		push->job = NULL;
-		push->step = STEP_idle;
-	}
-	return push;
-}
-
-static void
-job_free(struct push_job *job)
-{
-	store_dead_clear(&job->dead);
-	free(job->name);
-	free(job);
-}
-
-/* ---- Dead letters that are tried again ---- */
-
-static void
-load_letter(struct push *push)
-{
-	push->step = STEP_letter;
-	store_submit(push->broker->store, &job_new(push, run_letter, on_letter)->job);
-}
-
-static int
-run_letter(struct store_job *store_job, struct db *db)
-{
-	struct push_job *job = (struct push_job *)store_job;
-
-	return store_dead_next(db, job->name, &job->dead, &job->found);
-}
-
-static void
-on_letter(struct store_job *store_job, int result)
-{
-	struct push_job *job = (struct push_job *)store_job;
-	struct push *push = job_done(job);
-
-	if (push && result < 0) {
-		wait_for_storage(push);
-	} else if (push) {
-		if (job->found) {
-			push->dead = job->dead;
-			job->dead = (struct store_dead){ .seq = 0 };
-		} else {
-			push->consumer->dead_retry = 0;
-		}
-		next_step(push);
-	}
-	job_free(job);
 }
 
 /* ---- A batch ---- */
@@ -438,7 +285,7 @@ on_batch(void *arg, int result, const struct events_page *page)
 	push->read = NULL;
 	push->step = STEP_idle;
 	if (result < 0) {
-		wait_for_storage(push);
+		push_wait_for_storage(push);
 		return;
 	}
 	if (page->count == 0) {
@@ -447,7 +294,7 @@ on_batch(void *arg, int result, const struct events_page *page)
 		if (consumer->row.handed < page->seen)
 			consumer->row.handed = page->seen;
 		flush_soon(push);
-		next_step(push);
+		push_next(push);
 		return;
 	}
 	memcpy(push->events, page->events, page->count * sizeof(*push->events));
@@ -463,50 +310,16 @@ mark(struct push *push)
 {
 	struct consumer *consumer = push->consumer;
 	const uint64_t last = push->events[push->count - 1].seq;
-	struct push_job *job;
 
 	push->handed_before = consumer->row.handed;
 	if (last > consumer->row.handed)
 		consumer->row.handed = last;
 	if (last <= consumer->handed_durable) {
-		next_step(push);
+		push_next(push);
 		return;
 	}
-	push->step = STEP_mark;
 	evtimer_del(push->flush); /* the mark has the cursor too */
-	job = job_new(push, run_mark, on_marked);
-	store_submit(push->broker->store, &job->job);
-}
-
-static int
-run_mark(struct store_job *store_job, struct db *db)
-{
-	const struct push_job *job = (const struct push_job *)store_job;
-	int result = 0;
-
-	if (job->forget)
-		result = store_dead_delete(db, job->name, job->forget);
-	if (result == 0)
-		result = store_consumer_mark(
-		    db, job->name, job->cursor, job->handed, job->seen_at);
-	return result;
-}
-
-static void
-on_marked(struct store_job *store_job, int result)
-{
-	struct push_job *job = (struct push_job *)store_job;
-	struct push *push = job_done(job);
-
-	if (push && result < 0) {
-		wait_for_storage(push);
-	} else if (push) {
-		push->consumer->handed_durable = job->handed;
-		if (job->forget && push->consumer->dead)
-			push->consumer->dead--;
-		next_step(push);
-	}
-	job_free(job);
+	push_mark(push, 0);
 }
 
 /* ---- An attempt ---- */
@@ -556,7 +369,7 @@ on_reply(void *arg, struct fetch_reply *reply)
 	if (verdict == PUSH_taken)
 		on_taken(push);
 	else if (verdict == PUSH_gone)
-		on_gone(push);
+		push_disable(push);
 	else
 		on_missed(push, verdict, reply);
 }
@@ -564,8 +377,8 @@ on_reply(void *arg, struct fetch_reply *reply)
 /* ---- What came of it ---- */
 
 /* The event is done, one way or the other. */
-static void
-end_event(struct push *push)
+void
+push_end_event(struct push *push)
 {
 	push->tries = push->faults = 0;
 	if (push->dead.seq) {
@@ -581,23 +394,19 @@ end_event(struct push *push)
 static void
 on_taken(struct push *push)
 {
-	struct push_job *job;
+	const uint64_t letter = push->dead.seq;
 
 	if (push->failing_since)
 		log_info("push", "'%s' takes events again", push->consumer->row.name);
 	push->failing_since = 0;
 	push->consumer->row.seen_at = time_now_ms();
-	if (push->dead.seq) {
-		push->step = STEP_mark;
-		job = job_new(push, run_mark, on_marked);
-		job->forget = push->dead.seq;
-		end_event(push);
-		store_submit(push->broker->store, &job->job);
+	push_end_event(push);
+	if (letter) {
+		push_mark(push, letter);
 		return;
 	}
-	end_event(push);
 	flush_soon(push);
-	next_step(push);
+	push_next(push);
 }
 
 static void
@@ -618,7 +427,7 @@ on_missed(struct push *push, enum push_verdict verdict, const struct fetch_reply
 	push->faults += most > 0;
 	/* A letter has died before; one more answer is what was asked for. */
 	if (most > 0 && (push->dead.seq || push->faults >= most)) {
-		bury(push);
+		push_bury(push);
 		return;
 	}
 	crypto_random(&chance, sizeof(chance));
@@ -627,117 +436,6 @@ on_missed(struct push *push, enum push_verdict verdict, const struct fetch_reply
 	    chance);
 	push->retry_at = time_now_ms() + (int64_t)delay;
 	wait_ms(push, delay);
-}
-
-static void
-bury(struct push *push)
-{
-	struct push_job *job = job_new(push, run_bury, on_buried);
-	const struct store_event *event = &push->events[push->at];
-
-	push->step = STEP_store;
-	if (push->dead.seq) {
-		job->dead = push->dead;
-		push->dead = (struct store_dead){ .seq = job->dead.seq };
-		free(job->dead.reason);
-		job->dead.retry = false;
-	} else {
-		job->dead.seq = event->seq;
-		job->dead.type = xstrdup(event->type);
-		job->dead.id = xstrdup(push->id);
-		push_compose(event, EVENT_REDELIVERED, &job->dead.body);
-		job->cursor = event->seq;
-	}
-	job->dead.tries += push->tries;
-	job->dead.died_at = time_now_ms();
-	job->dead.reason = xstrdup(push->trouble);
-	store_submit(push->broker->store, &job->job);
-}
-
-static int
-run_bury(struct store_job *store_job, struct db *db)
-{
-	struct push_job *job = (struct push_job *)store_job;
-	int result = store_dead_put(db, job->name, &job->dead, &job->dropped);
-
-	if (result == 0)
-		result = store_consumer_mark(
-		    db, job->name, job->cursor, job->handed, job->seen_at);
-	if (result == 0)
-		result =
-		    store_dead_count(db, job->name, &job->dead_count, &job->dead_retry);
-	return result;
-}
-
-static void
-on_buried(struct store_job *store_job, int result)
-{
-	struct push_job *job = (struct push_job *)store_job;
-	struct push *push = job_done(job);
-
-	if (push && result < 0) {
-		wait_for_storage(push);
-	} else if (push) {
-		figures.died++;
-		push->consumer->dead = job->dead_count;
-		push->consumer->dead_retry = job->dead_retry;
-		log_warning("push",
-		    "'%s' did not take event %llu after %llu attempts (%s): kept as a "
-		    "dead letter",
-		    job->name, (unsigned long long)job->dead.seq,
-		    (unsigned long long)job->dead.tries, job->dead.reason);
-		if (job->dropped)
-			log_warning("push",
-			    "'%s' has more than %d dead letters: the oldest are gone",
-			    job->name, STORE_DEAD_MAX);
-		end_event(push);
-		next_step(push);
-	}
-	job_free(job);
-}
-
-/* 410: the target does not want any more, ever. */
-static void
-on_gone(struct push *push)
-{
-	struct push_job *job = job_new(push, run_disable, on_disabled);
-
-	push->step = STEP_store;
-	job->gone_at = time_now_ms();
-	store_submit(push->broker->store, &job->job);
-}
-
-static int
-run_disable(struct store_job *store_job, struct db *db)
-{
-	const struct push_job *job = (const struct push_job *)store_job;
-
-	return store_consumer_switch(db, job->name, job->gone_at, gone_sentence);
-}
-
-static void
-on_disabled(struct store_job *store_job, int result)
-{
-	struct push_job *job = (struct push_job *)store_job;
-	struct push *push = job_done(job);
-	struct store_consumer *row = push ? &push->consumer->row : NULL;
-
-	if (push && result < 0) {
-		wait_for_storage(push);
-	} else if (push) {
-		row->disabled_at = job->gone_at;
-		free(row->disabled_reason);
-		row->disabled_reason = xstrdup(gone_sentence);
-		log_warning("push",
-		    "'%s' is switched off: %s; `streamhold consumers enable %s` "
-		    "begins again",
-		    row->name, row->disabled_reason, row->name);
-		drop_batch(push);
-		store_dead_clear(&push->dead);
-		push->tries = push->faults = 0;
-		next_step(push);
-	}
-	job_free(job);
 }
 
 /* ---- Looking ---- */
@@ -768,7 +466,7 @@ push_write_metrics(struct metrics *metrics, struct broker *broker)
 	for (i = 0; i < PUSH_VERDICT_MAX; i++)
 		metric_put(metrics, figures.verdicts[i], "verdict", names[i], NULL);
 	metric_one(metrics, "streamhold_push_dead_letters_total", METRIC_COUNTER,
-	    "Events that were given up.", figures.died);
+	    "Events that were given up.", push_died());
 	metric_family(metrics, "streamhold_push_failing", METRIC_GAUGE,
 	    "1 while a consumer does not take events, else 0.");
 	LIST_FOREACH (consumer, &broker->consumers->list, entry)
