@@ -20,7 +20,8 @@ def build_folder(variable, default):
 # more and said to be so (RERUN). All others, those of lost events and secrets first of all, have
 # one try.
 DEADLINES = {"test_http_limits.py", "test_http_chaos.py", "test_cli_login.py", "test_up_life.py",
-             "test_keyring.py", "test_keyring_grid.py", "test_refresh_clock.py", "test_login.py"}
+             "test_keyring.py", "test_keyring_grid.py", "test_refresh_clock.py", "test_login.py",
+             "test_stream_crowd.py"}
 
 
 def pytest_collection_modifyitems(items):
