@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "broker/metrics.h"
 #include "broker/subscriptions/subs_inner.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
@@ -82,6 +83,8 @@ subscriptions_start(struct broker *broker)
 		return load.result;
 	}
 	subscriptions_reload(broker);
+	metrics_add(broker,
+	    &(const struct metric_source){ .write = sub_figures_write, .arg = broker });
 	return 0;
 }
 

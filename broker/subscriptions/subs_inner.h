@@ -198,6 +198,12 @@ void subs_pass_over(
 /* The next channel that a dry run waits for; NULL when there is none. */
 struct sub_channel *subs_next_dry(struct subscriptions *subs, bool *ret_adopt);
 
+/* ---- sub_figures.c ---- */
+
+/* `arg` is the broker. */
+struct metrics;
+void sub_figures_write(struct metrics *metrics, void *arg);
+
 /* ---- sub_messages.c ---- */
 
 /* The channel that a request names. False: the request was answered that there is

@@ -465,3 +465,13 @@ def test_a_channel_that_the_api_was_told_is_ours(subs):
     assert subs.kick.deliver(FOLLOW, url, user="Streamer123")[0]["status"] == 200
     assert len(subs.daemon.events()) == 1
     assert len(subs.daemon.events(include="foreign")) == 2
+
+
+def test_figures_tell_the_state_of_channels(subs):
+    subs.kick.set(subscription_errors={KICKS: "no"})
+    subs.ready(CHAT, KICKS)
+    subs.wait("refused")
+    text = subs.daemon.get("/metrics").text
+    assert 'streamhold_subscription_channel_states{state="refused"} 1' in text
+    assert 'streamhold_subscription_changes_total{what="created"} 1' in text
+    assert "streamhold_subscriptions_wanted 2" in text
