@@ -23,6 +23,8 @@ struct fetcher;
 struct accounts;
 struct ingest;
 struct retention;
+struct latency;
+struct silence;
 struct kick_upkeep;
 struct trigger_key;
 struct subscriptions;
@@ -92,6 +94,8 @@ struct broker {
 	struct accounts *accounts;
 	struct ingest *ingest;
 	struct retention *retention;
+	struct latency *latency;
+	struct silence *silence;
 	struct kick_upkeep *kick_upkeep;
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
 	struct consumers *consumers;

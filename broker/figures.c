@@ -249,6 +249,7 @@ figures_start(struct broker *broker)
 		write_flows,
 		figures_store,
 		figures_ingest,
+		figures_latency,
 		figures_retention,
 		figures_accounts,
 		figures_keystore,

@@ -11,6 +11,7 @@
 /* Sources of the parts, each in the folder of its part; the argument is the broker. */
 void figures_store(struct metrics *metrics, void *broker);
 void figures_ingest(struct metrics *metrics, void *broker);
+void figures_latency(struct metrics *metrics, void *broker);
 void figures_retention(struct metrics *metrics, void *broker);
 void figures_accounts(struct metrics *metrics, void *broker);
 void figures_keystore(struct metrics *metrics, void *broker);

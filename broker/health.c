@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "broker/events/ingest.h"
+#include "broker/events/latency.h"
+#include "broker/events/retention.h"
+#include "broker/events/silence.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/health.h"
 #include "broker/vault/vault.h"
@@ -86,6 +89,22 @@ judge_webhooks(struct broker *broker)
 	return judgement;
 }
 
+/* Everything works, and yet a person should look. */
+static struct judgement
+judge_events(struct broker *broker)
+{
+	struct judgement judgement = { .state = "healthy" };
+	const char *trouble = retention_trouble(broker);
+
+	if (!trouble)
+		trouble = silence_trouble(broker);
+	if (!trouble)
+		return judgement;
+	judgement.state = "degraded";
+	(void)snprintf(judgement.detail, sizeof(judgement.detail), "%s", trouble);
+	return judgement;
+}
+
 static const struct {
 	const char *component;
 	bool needed; /* for readiness */
@@ -95,12 +114,71 @@ static const struct {
 	{ "database", true, judge_database },
 	{ "keystore", true, judge_keystore },
 	{ "webhooks", false, judge_webhooks },
+	{ "events", false, judge_events },
 };
+
+/* What became of deliveries, and how fast events of each type come and go. */
+
+struct figures_to {
+	struct client *client;
+	uint32_t rid;
+};
+
+static void
+send_verdict(const struct figures_to *to, const char *name, uint64_t count)
+{
+	const struct proto_msg row = { .type = MSG_verdict,
+		.verdict = { .name = name, .count = count } };
+
+	client_answer(to->client, to->rid, &row);
+}
+
+static void
+send_verdicts(const struct figures_to *to, const struct ingest_stats *stats)
+{
+	int i;
+
+	for (i = 0; i < INGEST_VERDICT_MAX; i++)
+		send_verdict(to, ingest_verdict_name((enum ingest_verdict)i),
+		    stats->verdicts[i]);
+	send_verdict(to, "refused_signature", stats->refused_signature);
+	send_verdict(to, "refused_stale", stats->refused_stale);
+	send_verdict(to, "failed", stats->failed);
+}
+
+static uint64_t
+in_ms(int64_t us)
+{
+	return us > 0 ? (uint64_t)us / 1000 : 0;
+}
+
+static void
+send_type(void *arg, const struct latency_type *type)
+{
+	const struct figures_to *to = arg;
+	const struct latency_quantiles *in = &type->ways[LATENCY_DELIVERY];
+	const struct latency_quantiles *out = &type->ways[LATENCY_HANDOUT];
+	const struct proto_msg row = { .type = MSG_event_type,
+		.event_type = { .type = type->type,
+		    .count = type->count,
+		    .last_at = type->last_at > 0 ? (uint64_t)type->last_at : 0,
+		    .delivered = in->count,
+		    .delivery_p50 = in_ms(in->p50),
+		    .delivery_p95 = in_ms(in->p95),
+		    .delivery_most = in_ms(in->most),
+		    .handed = out->count,
+		    .handout_p50 = in_ms(out->p50),
+		    .handout_p95 = in_ms(out->p95),
+		    .handout_most = in_ms(out->most) } };
+
+	client_answer(to->client, to->rid, &row);
+}
 
 void
 on_health_get(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_msg last = { .type = MSG_list_end };
+	struct figures_to to = { .client = client, .rid = msg->rid };
 	size_t i;
 
 	for (i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
@@ -113,6 +191,8 @@ on_health_get(struct client *client, struct proto_msg *msg)
 
 		client_answer(client, msg->rid, &row);
 	}
+	send_verdicts(&to, ingest_stats(client->broker->ingest));
+	latency_each(client->broker, send_type, &to);
 	client_answer(client, msg->rid, &last);
 }
 

@@ -18,7 +18,9 @@
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
+#include "broker/events/latency.h"
 #include "broker/events/retention.h"
+#include "broker/events/silence.h"
 #include "broker/events/trigger_key.h"
 #include "broker/figures.h"
 #include "broker/flow.h"
@@ -260,6 +262,8 @@ start_services(struct broker *broker)
 		fatal(EXIT_INIT, "consumers",
 		    "the consumers cannot be read from the database");
 	retention_start(broker, consumers_needed_from);
+	latency_start(broker);
+	silence_start(broker);
 	figures_start(broker);
 	if (subscriptions_start(broker) < 0)
 		fatal(EXIT_INIT, "subs",
@@ -315,6 +319,8 @@ stop(struct broker *broker)
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
 	retention_stop(broker);
+	latency_stop(broker);
+	silence_stop(broker);
 	trigger_key_stop(broker);
 	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);

@@ -18,7 +18,7 @@ static const char broker_away[] = "the broker is not connected";
 
 /* What /status shows beside the server itself, in this order. */
 static const char *const component_names[] = { "broker", "database", "keystore",
-	"webhooks" };
+	"webhooks", "events" };
 
 #define COMPONENT_COUNT (sizeof(component_names) / sizeof(component_names[0]))
 
@@ -83,6 +83,8 @@ note_badness(struct request *request, unsigned worse)
 		    (size_t)worse << WORST_SHIFT;
 }
 
+static void put_figures(struct request *request, struct json_out *json);
+
 static void
 send_status(struct request *request, const char *detail)
 {
@@ -107,8 +109,84 @@ send_status(struct request *request, const char *detail)
 			component(&json, component_names[i],
 			    detail ? "unhealthy" : "healthy", detail);
 	out_object_end(&json);
+	put_figures(request, &json);
 	out_object_end(&json);
 	respond_json(request, body);
+}
+
+static void
+add_latency(struct json_out *json, const char *key, uint64_t count, uint64_t p50,
+    uint64_t p95, uint64_t most)
+{
+	if (count == 0) {
+		out_null(json, key);
+		return;
+	}
+	out_object(json, key);
+	out_number(json, "p50", p50);
+	out_number(json, "p95", p95);
+	out_number(json, "max", most);
+	out_object_end(json);
+}
+
+/* Deliveries gather in `part`, and the types after them; put_figures puts them into the
+ * answer. */
+static void
+add_figures(struct request *request, const struct proto_msg *row)
+{
+	const struct proto_event_type *type = &row->event_type;
+	struct json_out json = json_out_on(&request->part);
+
+	if (row->type == MSG_verdict) {
+		json.comma = buf_length(&request->part) > 0;
+		out_number(&json, row->verdict.name, row->verdict.count);
+		return;
+	}
+	if (row->type != MSG_event_type)
+		return;
+	/* `missing` is where the deliveries end. */
+	if (request->missing == 0)
+		request->missing = buf_length(&request->part);
+	json.comma = buf_length(&request->part) > request->missing;
+	out_object(&json, NULL);
+	out_text(&json, "type", type->type);
+	out_number(&json, "count", type->count);
+	if (type->last_at)
+		out_time(&json, "last_at", type->last_at);
+	else
+		out_null(&json, "last_at");
+	add_latency(&json, "delivery_ms", type->delivered, type->delivery_p50,
+	    type->delivery_p95, type->delivery_most);
+	add_latency(&json, "handout_ms", type->handed, type->handout_p50,
+	    type->handout_p95, type->handout_most);
+	out_object_end(&json);
+}
+
+/* What add_figures has gathered. */
+static void
+put_figures(struct request *request, struct json_out *json)
+{
+	const uint8_t *bytes = buf_bytes(&request->part);
+	size_t length = buf_length(&request->part);
+	size_t first = request->missing ? request->missing : length;
+
+	if (length == 0)
+		return;
+	out_object(json, "deliveries");
+	buf_add(json->buf, bytes, first);
+	out_object_end(json);
+	out_array(json, "events");
+	buf_add(json->buf, bytes + first, length - first);
+	out_array_end(json);
+}
+
+static void
+forget_status(struct request *request)
+{
+	buf_clear(&request->body);
+	buf_clear(&request->part);
+	request->rows = 0;
+	request->missing = 0;
 }
 
 static void
@@ -120,6 +198,10 @@ on_status(struct request *request, struct proto_msg *answer, bool last)
 
 	if (last) {
 		send_status(request, NULL);
+		return;
+	}
+	if (answer->type != MSG_health) {
+		add_figures(request, answer);
 		return;
 	}
 	index = component_index(row->component);
@@ -134,8 +216,7 @@ on_status(struct request *request, struct proto_msg *answer, bool last)
 static void
 on_status_failed(struct request *request, const struct proto_failed *failed)
 {
-	buf_clear(&request->body);
-	request->rows = 0;
+	forget_status(request);
 	send_status(request, failed->message);
 }
 
@@ -143,8 +224,7 @@ on_status_failed(struct request *request, const struct proto_failed *failed)
 static void
 on_status_break(struct request *request)
 {
-	buf_clear(&request->body);
-	request->rows = 0;
+	forget_status(request);
 	send_status(request, broker_away);
 }
 
@@ -204,7 +284,8 @@ on_ready(struct request *request, struct proto_msg *answer, bool last)
 
 	if (last)
 		send_ready(request);
-	else if (row->needed && strcmp(row->state, "unhealthy") == 0)
+	else if (answer->type == MSG_health && row->needed &&
+	    strcmp(row->state, "unhealthy") == 0)
 		add_reason(
 		    request, row->component, *row->detail ? row->detail : "unhealthy");
 }

@@ -8,9 +8,11 @@
 
 #include "broker/cli/rows.h"
 #include "broker/cli/talk.h"
+#include "broker/cli/words.h"
 #include "common/alloc.h"
 #include "common/config.h"
 #include "common/text.h"
+#include "common/time.h"
 
 enum overall { OVERALL_OK, OVERALL_DEGRADED, OVERALL_NEEDS_LOGIN, OVERALL_STOPPED };
 
@@ -56,7 +58,8 @@ judge(const struct view *view)
 	if (!view->api_connected)
 		return OVERALL_DEGRADED;
 	for (i = 0; i < view->health.count; i++)
-		if (strcmp(view->health.items[i].health.state, "healthy") != 0)
+		if (view->health.items[i].type == MSG_health &&
+		    strcmp(view->health.items[i].health.state, "healthy") != 0)
 			return OVERALL_DEGRADED;
 	for (i = 0; i < view->accounts.count; i++)
 		if (rows_account_needs_login(&view->accounts.items[i].account))
@@ -119,6 +122,57 @@ json_component(
 }
 
 static void
+json_latency(struct out_json *json, const char *name, uint64_t count, uint64_t p50,
+    uint64_t p95, uint64_t most)
+{
+	if (count == 0) {
+		out_json_null(json, name);
+		return;
+	}
+	out_json_open(json, name, '{');
+	out_json_number(json, "p50", p50);
+	out_json_number(json, "p95", p95);
+	out_json_number(json, "max", most);
+	out_json_close(json, '}');
+}
+
+static void
+json_type(struct out_json *json, const struct proto_event_type *type)
+{
+	out_json_open(json, NULL, '{');
+	out_json_text(json, "type", type->type);
+	out_json_number(json, "count", type->count);
+	out_json_time(json, "last_at", type->last_at);
+	json_latency(json, "delivery_ms", type->delivered, type->delivery_p50,
+	    type->delivery_p95, type->delivery_most);
+	json_latency(json, "handout_ms", type->handed, type->handout_p50,
+	    type->handout_p95, type->handout_most);
+	out_json_close(json, '}');
+}
+
+static void
+json_figures(struct out_json *json, const struct view *view)
+{
+	const struct proto_msg *row;
+	size_t i;
+
+	out_json_open(json, "deliveries", '{');
+	for (i = 0; i < view->health.count; i++) {
+		row = &view->health.items[i];
+		if (row->type == MSG_verdict)
+			out_json_number(json, row->verdict.name, row->verdict.count);
+	}
+	out_json_close(json, '}');
+	out_json_open(json, "events", '[');
+	for (i = 0; i < view->health.count; i++) {
+		row = &view->health.items[i];
+		if (row->type == MSG_event_type)
+			json_type(json, &row->event_type);
+	}
+	out_json_close(json, ']');
+}
+
+static void
 print_json(const struct view *view)
 {
 	struct out_json json;
@@ -135,10 +189,12 @@ print_json(const struct view *view)
 		    view->api_connected ? "healthy" : "unhealthy",
 		    view->api_connected ? "" : "the API front is not connected");
 	for (i = 0; i < view->health.count; i++)
-		json_component(&json, view->health.items[i].health.component,
-		    view->health.items[i].health.state,
-		    view->health.items[i].health.detail);
+		if (view->health.items[i].type == MSG_health)
+			json_component(&json, view->health.items[i].health.component,
+			    view->health.items[i].health.state,
+			    view->health.items[i].health.detail);
 	out_json_close(&json, '}');
+	json_figures(&json, view);
 	out_json_open(&json, "accounts", '[');
 	for (i = 0; i < view->accounts.count; i++)
 		rows_account_json(&json, &view->accounts.items[i].account);
@@ -167,6 +223,89 @@ print_component(
 	(void)printf("  %-10s %s%s%s%s%s\n", name, talk_on(cli, color), state,
 	    talk_off(cli, color), *text ? ": " : "", text);
 	free(text);
+}
+
+/* The verdicts that occurred, in one line. */
+static void
+print_verdicts(const struct view *view)
+{
+	const char *between = "";
+	size_t i;
+
+	for (i = 0; i < view->health.count; i++) {
+		const struct proto_msg *row = &view->health.items[i];
+		char *name;
+
+		if (row->type != MSG_verdict || row->verdict.count == 0)
+			continue;
+		name = out_escape(row->verdict.name, strlen(row->verdict.name));
+		(void)printf("%s%s %llu", *between ? between : "\n  deliveries ", name,
+		    (unsigned long long)row->verdict.count);
+		between = ", ";
+		free(name);
+	}
+	if (*between)
+		(void)putchar('\n');
+}
+
+/* "p50/p95/max" in milliseconds, "-" for none. `text` takes LATENCY_TEXT bytes. */
+#define LATENCY_TEXT 72
+
+static void
+latency_text(uint64_t count, uint64_t p50, uint64_t p95, uint64_t most, char *text)
+{
+	if (count)
+		(void)snprintf(text, LATENCY_TEXT, "%llu/%llu/%llu ms",
+		    (unsigned long long)p50, (unsigned long long)p95,
+		    (unsigned long long)most);
+	else
+		(void)snprintf(text, LATENCY_TEXT, "-");
+}
+
+static void
+add_type(struct out_table *table, const struct proto_event_type *type)
+{
+	char last[WORDS_SIZE] = "-";
+	char delivery[LATENCY_TEXT];
+	char handout[LATENCY_TEXT];
+	char count[24];
+
+	if (type->last_at)
+		words_when(type->last_at, (uint64_t)time_now_ms(), last);
+	latency_text(type->delivered, type->delivery_p50, type->delivery_p95,
+	    type->delivery_most, delivery);
+	latency_text(type->handed, type->handout_p50, type->handout_p95,
+	    type->handout_most, handout);
+	(void)snprintf(count, sizeof(count), "%llu", (unsigned long long)type->count);
+	out_table_add(table, type->type);
+	out_table_add(table, count);
+	out_table_add(table, last);
+	out_table_add(table, delivery);
+	out_table_add(table, handout);
+}
+
+static void
+print_figures(const struct view *view)
+{
+	static const char *const headings[] = { "EVENT", "COUNT", "LAST",
+		"DELIVERY 50/95/100 %", "HAND-OUT 50/95/100 %", NULL };
+	struct out_table table;
+	bool some = false;
+	size_t i;
+
+	print_verdicts(view);
+	for (i = 0; i < view->health.count; i++) {
+		if (view->health.items[i].type != MSG_event_type)
+			continue;
+		if (!some)
+			out_table_init(&table, headings);
+		some = true;
+		add_type(&table, &view->health.items[i].event_type);
+	}
+	if (!some)
+		return;
+	(void)putchar('\n');
+	out_table_print(&table);
 }
 
 static void
@@ -200,9 +339,11 @@ print_text(const struct cli *cli, const struct view *view)
 	print_component(cli, "server", view->api_connected ? "healthy" : "unhealthy",
 	    view->api_connected ? "" : "the API front is not connected");
 	for (i = 0; i < view->health.count; i++)
-		print_component(cli, view->health.items[i].health.component,
-		    view->health.items[i].health.state,
-		    view->health.items[i].health.detail);
+		if (view->health.items[i].type == MSG_health)
+			print_component(cli, view->health.items[i].health.component,
+			    view->health.items[i].health.state,
+			    view->health.items[i].health.detail);
+	print_figures(view);
 	if (view->accounts.count == 0) {
 		(void)printf("\nno account yet -> streamhold app add PLATFORM, then "
 			     "streamhold login PLATFORM NAME\n");

@@ -19,7 +19,9 @@
 #include "broker/events/kick_keys.h"
 #include "broker/events/mask.h"
 #include "broker/events/kick_upkeep.h"
+#include "broker/events/latency.h"
 #include "broker/events/ours.h"
+#include "broker/events/silence.h"
 #include "broker/health.h"
 #include "broker/store/store_event.h"
 #include "common/alloc.h"
@@ -189,6 +191,10 @@ done_put(struct store_job *base, int result)
 	ingest->stats.pending--;
 	if (result == 0) {
 		count(&ingest->stats, job);
+		if (!job->duplicate) {
+			latency_stored(ingest->broker, &job->row);
+			silence_stored(ingest->broker, &job->row);
+		}
 		if (job->client)
 			client_answer(job->client, job->msg.rid, &answer);
 	} else {

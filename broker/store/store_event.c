@@ -279,6 +279,33 @@ store_event_oldest(struct db *db, uint64_t *ret_oldest)
 }
 
 int
+store_event_last_of_types(
+    struct db *db, uint32_t look_back, struct store_event_last *ret_last, size_t room)
+{
+	static const char sql[] =
+	    "SELECT type, max(received_at) FROM (SELECT type, "
+	    "received_at, flags FROM events ORDER BY seq DESC "
+	    "LIMIT ?1) WHERE flags & ?2 = 0 GROUP BY type LIMIT ?3";
+	sqlite3_stmt *statement = db_statement(db, sql);
+	int count = 0;
+	int result;
+
+	if (!statement)
+		return db_result(db);
+	db_bind_number(statement, 1, look_back);
+	db_bind_number(statement, 2, EVENT_ASKED_FOR);
+	db_bind_number(statement, 3, (int64_t)room);
+	while ((result = db_step(db, statement)) > 0) {
+		ret_last[count].type = db_column_text(statement, 0);
+		ret_last[count++].received_at = db_column_number(statement, 1);
+	}
+	db_finish(statement);
+	while (result < 0 && count > 0)
+		free(ret_last[--count].type);
+	return result < 0 ? result : count;
+}
+
+int
 store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last)
 {
 	sqlite3_stmt *statement = db_statement(db, select_count);

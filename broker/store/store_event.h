@@ -101,6 +101,15 @@ int store_event_get(
  * errno. */
 int store_event_oldest(struct db *db, uint64_t *ret_oldest);
 
+/* The newest event of each type, among the newest `look_back` ones. The number of
+ * types, at most `room`, or a negative errno. The caller frees the texts. */
+struct store_event_last {
+	char *type;
+	int64_t received_at; /* wall clock ms */
+};
+int store_event_last_of_types(
+    struct db *db, uint32_t look_back, struct store_event_last *ret_last, size_t room);
+
 /* Number of events, and the greatest seq. Numbers that a failed transaction took away
  * count as events. */
 int store_event_count(struct db *db, uint64_t *ret_count, uint64_t *ret_last);

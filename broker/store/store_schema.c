@@ -219,6 +219,17 @@ const char *const store_schema_steps[] = {
 	"	adopted INTEGER NOT NULL,"
 	"	removed INTEGER NOT NULL"
 	") STRICT;",
+
+	/* 9: channels and whether they are live (store_stream.h). */
+	"CREATE TABLE streams ("
+	"	platform TEXT NOT NULL,"
+	"	broadcaster_id TEXT NOT NULL,"
+	"	name TEXT NOT NULL,"
+	"	live_since INTEGER NOT NULL,"
+	"	told_at INTEGER NOT NULL,"
+	"	chat_seen INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, broadcaster_id)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =
