@@ -37,6 +37,7 @@ request_end(struct request *request)
 	wipe(request->space, request->space_used);
 	request->space_used = 0;
 	buf_wipe(&request->body);
+	buf_wipe(&request->part);
 }
 
 char *

@@ -55,6 +55,7 @@ struct request {
 
 	/* For pages that collect rows. */
 	struct buf body;
+	struct buf part; /* what goes behind the body */
 	size_t rows;
 	size_t missing; /* bytes of a row still to come */
 

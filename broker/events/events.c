@@ -16,6 +16,7 @@
 #include "broker/events/event_kind.h"
 #include "broker/events/events.h"
 #include "broker/events/hub.h"
+#include "broker/events/latency.h"
 #include "broker/events/read.h"
 #include "broker/flow.h"
 #include "broker/store/store_event.h"
@@ -147,9 +148,12 @@ answer_page(struct events_flow *flow, const struct events_page *page, uint64_t s
 	const struct proto_msg span = { .type = MSG_events_span,
 		.events_span = {
 		    .oldest = flow->oldest, .last = seen > stored ? seen : stored } };
+	size_t i;
 
 	if (flow->follow)
 		flow_row(&flow->flow, &span);
+	for (i = 0; flow->follow && i < page->count; i++)
+		latency_handed(flow->flow.broker, &page->events[i], time_now_ms());
 	answer(flow, page, seen);
 }
 

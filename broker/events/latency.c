@@ -30,7 +30,8 @@ struct type {
 struct latency {
 	struct type *types[LATENCY_TYPES_MAX + 1]; /* the last is LATENCY_OTHER */
 	size_t count;
-	int64_t window; /* number of the present one */
+	int64_t window;     /* number of the present one */
+	uint64_t handed_to; /* the last that was handed out */
 };
 
 static struct type *
@@ -105,13 +106,17 @@ latency_stored(struct broker *broker, const struct store_delivery *row)
 }
 
 void
-latency_handed(
-    struct broker *broker, const char *type, int64_t received_at, int64_t now)
+latency_handed(struct broker *broker, const struct store_event *event, int64_t now)
 {
 	struct latency *latency = broker->latency;
 
-	if (latency)
-		add(latency, find(latency, type), LATENCY_HANDOUT, now - received_at);
+	if (!latency || event->seq <= latency->handed_to ||
+	    event->flags & EVENT_ASKED_FOR)
+		return;
+	latency->handed_to = event->seq;
+	if (now - event->received_at <= LATENCY_LIVE_MS)
+		add(latency, find(latency, event->type), LATENCY_HANDOUT,
+		    now - event->received_at);
 }
 
 static void

@@ -28,10 +28,11 @@ void latency_stop(struct broker *broker);
 /* A delivery was stored. Those that nobody gets without asking are left out. */
 void latency_stored(struct broker *broker, const struct store_delivery *row);
 
-/* An event was handed to a reader that keeps up, for the first time. Times are wall
- * clock ms. */
-void latency_handed(
-    struct broker *broker, const char *type, int64_t received_at, int64_t now);
+/* An event is handed to a follower. Each counts once, for the first of them, and not
+ * when it is read again later: after LATENCY_LIVE_MS. `now` is wall clock ms. */
+#define LATENCY_LIVE_MS 60000
+void
+latency_handed(struct broker *broker, const struct store_event *event, int64_t now);
 
 /* One type. Quantiles are microseconds over the window, 0: none. */
 struct latency_quantiles {
