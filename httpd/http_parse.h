@@ -36,8 +36,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest request target in bytes, beyond it 414. */
-#define HTTP_TARGET_MAX 2048
+/* Longest request target in bytes, beyond it 414: an authorization code of 4096 bytes of
+ * which each is escaped, and room for the rest of a callback. */
+#define HTTP_TARGET_MAX 16384
 /* Longest request line without its CRLF: method, target, version and two spaces. */
 #define HTTP_REQUEST_LINE_MAX (HTTP_TARGET_MAX + 64)
 /* All header lines with their CRLFs and the empty line at the end, beyond it 431. */

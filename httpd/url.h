@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* Longest path or query in bytes before decoding. */
-#define URL_TEXT_MAX 2048
+#define URL_TEXT_MAX 16384
 /* Segments of a path. */
 #define URL_SEGMENTS_MAX 16
 /* Parameters of a query. */

@@ -22,7 +22,7 @@ HOST = b"localhost:3000"
 BODY_PATH = b"/oauth/credentials/kick"
 BODY = b'{"client_id":"case","client_secret":"case"}'
 
-TARGET_MAX = 2048
+TARGET_MAX = 16384
 REQUEST_LINE_MAX = TARGET_MAX + 64
 HEADER_BYTES_MAX = 16384
 HEADER_LINES_MAX = 64
@@ -203,7 +203,7 @@ add("target/over-length", request_line(b"GET /" + b"a" * TARGET_MAX + b" HTTP/1.
     "target_too_long")
 add("target/query-over-length", request_line(b"GET /?" + b"a" * TARGET_MAX + b" HTTP/1.1"), 414,
     "target_too_long")
-add("target/over-line", request_line(b"GET /" + b"a" * 8000 + b" HTTP/1.1"), 414,
+add("target/over-line", request_line(b"GET /" + b"a" * (2 * TARGET_MAX) + b" HTTP/1.1"), 414,
     "target_too_long")
 add("target/endless", b"GET /" + b"a" * (REQUEST_LINE_MAX - 3), 414, "target_too_long")
 add("target/line-at-limit-unfinished", b"GET /" + b"a" * (REQUEST_LINE_MAX - 4), "close")

@@ -223,6 +223,18 @@ def test_both_callback_forms(daemon, platform):
         f"/oauth/callback/{platform}/{state}?state={state}&code={quote(code, safe='')}"))
 
 
+def test_a_code_of_the_greatest_length_passes_however_it_is_escaped(daemon, fakes, platform):
+    """4096 bytes, each of which takes three in the address."""
+    put_credentials(daemon, platform)
+    code = "/+=&" * 1024
+    for escaped in ("".join(f"%{ord(one):02X}" for one in code), "c" * 4096):
+        state = daemon.get(f"/oauth/start/{platform}/{USER}").json()["state"]
+        answer = daemon.get(f"/oauth/callback/{platform}?code={escaped}&state={state}")
+        assert answer.status == 502
+        sent = parse_qs(fakes[platform].asked("token")[-1]["body"])["code"]
+        assert sent == [code if escaped[0] == "%" else escaped]
+
+
 @pytest.mark.parametrize("query", ["", "?code=c", "?state=&code=c", "?state=nonsense&code=c"])
 def test_absent_or_unknown_state(daemon, platform, query):
     answer = daemon.get(f"/oauth/callback/{platform}{query}")
