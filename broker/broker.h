@@ -28,6 +28,7 @@ struct silence;
 struct kick_upkeep;
 struct trigger_key;
 struct subscriptions;
+struct replays;
 struct flow;
 struct hub_listener;
 struct consumers;
@@ -97,6 +98,7 @@ struct broker {
 	struct latency *latency;
 	struct silence *silence;
 	struct kick_upkeep *kick_upkeep;
+	struct replays *replays;         /* NULL: none was asked for */
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
 	struct consumers *consumers;
 	struct subscriptions *subscriptions;

@@ -7,6 +7,7 @@
 #include "broker/dispatch.h"
 #include "broker/events/events.h"
 #include "broker/events/ingest.h"
+#include "broker/events/replay.h"
 #include "broker/events/trigger.h"
 #include "broker/front_messages.h"
 #include "broker/health.h"
@@ -63,6 +64,7 @@ static const struct {
 	{ MSG_consumer_test, CLIENT_admin, on_consumer_test },
 	{ MSG_dead_list, CLIENT_admin, on_dead_list },
 	{ MSG_dead_retry, CLIENT_admin, on_dead_retry },
+	{ MSG_event_replay, CLIENT_admin, on_event_replay },
 
 	{ MSG_subscriptions_list, BOTH_ENDS, on_subscriptions_list },
 	{ MSG_subscription_put, BOTH_ENDS, on_subscription_put },

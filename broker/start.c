@@ -19,6 +19,7 @@
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/events/latency.h"
+#include "broker/events/replay.h"
 #include "broker/events/retention.h"
 #include "broker/events/silence.h"
 #include "broker/events/trigger_key.h"
@@ -322,6 +323,7 @@ stop(struct broker *broker)
 	latency_stop(broker);
 	silence_stop(broker);
 	trigger_key_stop(broker);
+	replays_free(broker->replays);
 	kick_upkeep_stop(broker);
 	ingest_free(broker->ingest);
 	subscriptions_stop(broker);

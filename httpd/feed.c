@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "common/alloc.h"
+#include "common/event.h"
 #include "common/log.h"
 #include "httpd/broker_link.h"
 #include "httpd/feed.h"
@@ -24,7 +25,7 @@
 
 struct feed {
 	struct httpd *httpd;
-	void (*changed)(void *arg);
+	struct feed_calls calls;
 	void *arg;
 	bool running;
 	bool known;
@@ -34,6 +35,7 @@ struct feed {
 	size_t bytes;
 	uint64_t base;
 	uint64_t last;
+	uint64_t replays; /* as in events_list */
 	struct proto_msg msg;
 	struct link_request ask;
 	struct event *pause;
@@ -180,7 +182,10 @@ take_row(struct feed *feed, const struct proto_msg *row)
 	event->frame = feed->frame.text;
 	event->size += event->frame.capacity;
 	feed->frame = (struct sse_frame){ .seq = 0 };
-	if (event->seq > feed->last)
+	if (event->facts.flags & EVENT_REDELIVERED) {
+		feed->calls.repeated(feed->arg, event);
+		event_free_kept(event);
+	} else if (event->seq > feed->last)
 		keep(feed, event);
 	else /* a broker that started anew repeats itself */
 		event_free_kept(event);
@@ -217,7 +222,7 @@ on_end(struct feed *feed, uint64_t next)
 		feed->last = next;
 	feed->known = true;
 	if (feed->rows > 0 || first)
-		feed->changed(feed->arg);
+		feed->calls.changed(feed->arg);
 	if (!feed->running)
 		return;
 	/* A full page has others behind it, an empty one has waited already. */
@@ -239,6 +244,8 @@ on_answer(void *arg, struct proto_msg *answer, bool last)
 		feed->msg.events_list.after = feed->known ? feed->last : UINT64_MAX;
 	} else if (answer->type == MSG_event || answer->type == MSG_event_part) {
 		take_row(feed, answer);
+	} else if (answer->type == MSG_events_span) {
+		feed->replays = answer->events_span.replay + 1;
 	} else if (answer->type == MSG_list_end) {
 		on_end(feed, answer->list_end.next);
 	} else if (last) {
@@ -255,6 +262,7 @@ ask(struct feed *feed)
 		    .limit = FEED_PAGE_EVENTS,
 		    .bytes = FEED_PAGE_BYTES,
 		    .follow = true,
+		    .replays = feed->replays,
 		    .wait_ms = feed->known ? FEED_WAIT_MS : 0,
 		    .foreign = true,
 		    .synthetic = true,
@@ -280,6 +288,7 @@ feed_stop(struct feed *feed)
 		return;
 	feed->running = false;
 	feed->known = false;
+	feed->replays = 0;
 	link_cancel(feed->httpd->link, &feed->ask);
 	event_del(feed->pause);
 	forget_coming(feed);
@@ -320,12 +329,12 @@ feed_bytes(const struct feed *feed)
 /* Birth and death. */
 
 struct feed *
-feed_new(struct httpd *httpd, void (*changed)(void *arg), void *arg)
+feed_new(struct httpd *httpd, const struct feed_calls *calls, void *arg)
 {
 	struct feed *feed = xcalloc(1, sizeof(*feed));
 
 	feed->httpd = httpd;
-	feed->changed = changed;
+	feed->calls = *calls;
 	feed->arg = arg;
 	feed->pause = event_new(httpd->base, -1, 0, on_pause, feed);
 	if (!feed->pause)

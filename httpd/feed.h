@@ -30,8 +30,13 @@ struct feed_event {
 };
 
 /* `changed` is called from the loop when there is more, or the feed got to know where
- * it stands. It may call feed_stop. */
-struct feed *feed_new(struct httpd *httpd, void (*changed)(void *arg), void *arg);
+ * it stands. `repeated` is called for an event that was replayed, which the feed does
+ * not keep. They may call feed_stop. */
+struct feed_calls {
+	void (*changed)(void *arg);
+	void (*repeated)(void *arg, const struct feed_event *event);
+};
+struct feed *feed_new(struct httpd *httpd, const struct feed_calls *calls, void *arg);
 void feed_free(struct feed *feed);
 
 /* Begins and ends to follow; what was kept is forgotten. Twice does no harm. */

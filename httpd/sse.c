@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/event.h"
 #include "httpd/sse.h"
 
 static bool
@@ -83,7 +84,9 @@ sse_take_row(struct sse_frame *frame, const struct proto_msg *row)
 	sse_frame_clear(frame);
 	frame->seq = event->seq;
 	frame->missing = event->length;
-	buf_printf(&frame->text, "id: %llu\n", (unsigned long long)event->seq);
+	/* One that is handed out again is no place to go on from. */
+	if (!(event->flag_bits & EVENT_REDELIVERED))
+		buf_printf(&frame->text, "id: %llu\n", (unsigned long long)event->seq);
 	add_type(&frame->text, event->type);
 	buf_add_text(&frame->text, "data: ");
 	return take_bytes(frame, &event->json);

@@ -25,7 +25,8 @@ struct sse_frame {
 };
 
 /* Takes an `event` or `event_part`. 1 when the event is whole: `text` is one event as
- * it goes to readers. 0 when more is to come. -EBADMSG for a row out of order. */
+ * it goes to readers, without an id when it is EVENT_REDELIVERED. 0 when more is to
+ * come. -EBADMSG for a row out of order. */
 int sse_take_row(struct sse_frame *frame, const struct proto_msg *row);
 
 /* Forgets what was collected. */

@@ -225,6 +225,28 @@ on_feed(void *arg)
 	pump_all(arg);
 }
 
+/* A replayed event goes to those that have everything else and take it at once: their
+ * cursor stays, and nothing waits for the others. */
+static void
+on_repeated(void *arg, const struct feed_event *event)
+{
+	struct streams *streams = arg;
+	struct stream *stream;
+	struct stream *next;
+
+	for (stream = TAILQ_FIRST(&streams->list); stream; stream = next) {
+		const struct event_filter filter = event_query_filter(&stream->query);
+
+		next = TAILQ_NEXT(stream, entry);
+		if (stream->state != STREAM_LIVE || conn_is_writing(stream->conn) ||
+		    !event_filter_fits(&filter, &event->facts))
+			continue;
+		buf_add(conn_out(stream->conn), buf_bytes(&event->frame),
+		    buf_length(&event->frame));
+		(void)pump(stream);
+	}
+}
+
 static void
 on_drained(void *arg)
 {
@@ -451,10 +473,12 @@ streams_dump(const struct streams *streams)
 struct streams *
 streams_new(struct httpd *httpd)
 {
+	static const struct feed_calls calls = { .changed = on_feed,
+		.repeated = on_repeated };
 	struct streams *streams = xcalloc(1, sizeof(*streams));
 
 	streams->httpd = httpd;
-	streams->feed = feed_new(httpd, on_feed, streams);
+	streams->feed = feed_new(httpd, &calls, streams);
 	TAILQ_INIT(&streams->list);
 	TAILQ_INIT(&streams->turns);
 	streams->tick = event_new(httpd->base, -1, EV_PERSIST, on_tick, streams);

@@ -114,6 +114,7 @@ int verb_subs_adopt(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_events_show(struct cli *cli);
 int verb_events_tail(struct cli *cli);
+int verb_events_replay(struct cli *cli);
 int verb_trigger(struct cli *cli);
 int verb_consumers_add(struct cli *cli);
 int verb_consumers_list(struct cli *cli);

@@ -14,6 +14,7 @@
 #include "common/alloc.h"
 #include "common/event.h"
 #include "common/event_filter.h"
+#include "common/text.h"
 #include "common/time.h"
 
 /* ---- Rows ---- */
@@ -38,6 +39,7 @@ on_row(void *arg, struct proto_msg *row)
 
 	if (row->type == MSG_events_span) {
 		rows->last = row->events_span.last;
+		rows->replays = row->events_span.replay + 1;
 		return;
 	}
 	if (row->type == MSG_event) {
@@ -102,6 +104,7 @@ event_rows_page(
 		    .synthetic = includes(cli, EVENT_SYNTHETIC),
 		    .quarantined = includes(cli, EVENT_QUARANTINED),
 		    .follow = page->follow,
+		    .replays = rows->replays,
 		    .wait_ms = page->wait_ms } };
 
 	return ask(rows, client, &msg, page->wait_ms);
@@ -115,6 +118,21 @@ event_rows_one(
 		.event_get = { .seq = seq, .id = seq ? NULL : id } };
 
 	return ask(rows, client, &msg, 0);
+}
+
+bool
+event_rows_word(const char *word, uint64_t *ret_seq)
+{
+	uint64_t seq = 0;
+
+	if (word[strspn(word, "0123456789")] == '\0' &&
+	    (!text_to_u64(word, strlen(word), INT64_MAX, &seq) || seq == 0)) {
+		talk_error(
+		    "streamhold events list", "no event has the number '%s'", word);
+		return false;
+	}
+	*ret_seq = seq;
+	return true;
 }
 
 /* ---- Filters ---- */

@@ -20,9 +20,9 @@ struct event_rows {
 	uint64_t count; /* whole events so far */
 
 	/* of the page that was asked for last */
-	uint64_t seen;     /* up to which was looked */
-	uint64_t last;     /* the greatest seq, 0: not said */
-	uint64_t replayed; /* the last replay that was seen */
+	uint64_t seen;    /* up to which was looked */
+	uint64_t last;    /* the greatest seq, 0: not said */
+	uint64_t replays; /* as in events_list */
 
 	struct proto_msg event; /* the one that is coming */
 	struct buf text;
@@ -43,6 +43,10 @@ int event_rows_page(
 /* Asks for one event by number, or by id when `seq` is 0. */
 int event_rows_one(
     struct event_rows *rows, struct client *client, uint64_t seq, const char *id);
+
+/* An event as it is typed: all digits is a number, as in GET /events/:id. 0 for an id;
+ * false when no event can have that number, which was said then. */
+bool event_rows_word(const char *word, uint64_t *ret_seq);
 
 /* Whether the filters of the command line can be meant; says what is wrong with them.
  */

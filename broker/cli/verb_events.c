@@ -14,7 +14,6 @@
 #include "broker/cli/out.h"
 #include "broker/cli/talk.h"
 #include "broker/cli/words.h"
-#include "common/text.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 10000
@@ -160,12 +159,8 @@ verb_events_show(struct cli *cli)
 	uint64_t seq = 0;
 	int status;
 
-	/* All digits is a number, as in GET /events/:id. */
-	if (word[strspn(word, "0123456789")] == '\0' &&
-	    (!text_to_u64(word, strlen(word), INT64_MAX, &seq) || seq == 0)) {
-		talk_error("streamhold events list", "no event has that number");
+	if (!event_rows_word(word, &seq))
 		return CLI_NOTHING;
-	}
 	status = client_open(cli, &client);
 	if (status != CLI_OK)
 		return status;

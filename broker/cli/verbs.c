@@ -3,6 +3,8 @@
  */
 #include "broker/cli/cli.h"
 
+/* Events in one command; who needs more wants a reader that starts earlier. */
+#define REPLAY_MAX 64
 #define EVENT_FILTERS "type kind platform broadcaster include include-foreign"
 
 const struct verb verbs[] = {
@@ -37,6 +39,8 @@ const struct verb verbs[] = {
 	{ "events list", "", 0, 0, "after limit " EVENT_FILTERS,
 	    "list events, oldest first", verb_events_list },
 	{ "events show", "SEQ|ID", 1, 1, "", "show one event whole", verb_events_show },
+	{ "events replay", "SEQ|ID ...", 1, REPLAY_MAX, "",
+	    "hand events to live readers once more", verb_events_replay },
 	{ "trigger", "TYPE", 1, 1, "count as broadcaster",
 	    "send synthetic, signed deliveries to try things out", verb_trigger },
 	{ "consumers add", "NAME", 1, 1,

@@ -18,6 +18,7 @@
 #include "broker/events/hub.h"
 #include "broker/events/latency.h"
 #include "broker/events/read.h"
+#include "broker/events/replay.h"
 #include "broker/flow.h"
 #include "broker/store/store_event.h"
 #include "common/alloc.h"
@@ -36,6 +37,7 @@ struct events_flow {
 	uint64_t after;                 /* as it was asked for */
 	struct store_event_query query; /* `after` moves on while waiting */
 	bool follow;
+	uint64_t replays; /* one more than the last that is known, 0: none wanted */
 	uint64_t oldest;
 	int64_t until; /* boot-time ms, how long to wait for an event */
 	struct hub_listener listener;
@@ -140,18 +142,51 @@ events_flow_new(struct client *client, const struct proto_msg *msg, const char *
 
 static void read_page(struct events_flow *flow);
 
+/* The first replay that this follower does not know. Numbers begin anew with the
+ * broker, and what it knew before means nothing then. */
+static const struct store_event *
+next_replay(const struct events_flow *flow, uint64_t *number)
+{
+	if (flow->replays == 0 || flow->replays - 1 > replay_last(flow->flow.broker))
+		return NULL;
+	return replay_after(flow->flow.broker, *number, number);
+}
+
+static bool
+has_replays(const struct events_flow *flow)
+{
+	uint64_t number = flow->replays - 1;
+
+	return next_replay(flow, &number) != NULL;
+}
+
+static void
+send_replays(struct events_flow *flow)
+{
+	uint64_t number = flow->replays - 1;
+	const struct store_event *event;
+
+	while ((event = next_replay(flow, &number)))
+		if (store_event_fits(event, &flow->query))
+			events_send(&flow->flow, event, EVENT_REDELIVERED);
+}
+
 /* Everything up to `seen` was looked at. A follower is told so, and what there is. */
 static void
 answer_page(struct events_flow *flow, const struct events_page *page, uint64_t seen)
 {
 	const uint64_t stored = hub_last_seq(flow->flow.broker);
 	const struct proto_msg span = { .type = MSG_events_span,
-		.events_span = {
-		    .oldest = flow->oldest, .last = seen > stored ? seen : stored } };
+		.events_span = { .oldest = flow->oldest,
+		    .last = seen > stored ? seen : stored,
+		    .replay = replay_last(flow->flow.broker) } };
 	size_t i;
 
-	if (flow->follow)
+
+	if (flow->follow) {
 		flow_row(&flow->flow, &span);
+		send_replays(flow);
+	}
 	for (i = 0; flow->follow && i < page->count; i++)
 		latency_handed(flow->flow.broker, &page->events[i], time_now_ms());
 	answer(flow, page, seen);
@@ -233,7 +268,7 @@ on_page(void *arg, int result, const struct events_page *page)
 	if (!is_fine(flow, result))
 		return;
 	flow->oldest = page->oldest;
-	if (page->count == 0 && left > 0)
+	if (page->count == 0 && left > 0 && !has_replays(flow))
 		wait_for_more(flow, page->seen, left);
 	else
 		answer_page(flow, page, next_of(flow, page));
@@ -270,6 +305,7 @@ on_events_list(struct client *client, struct proto_msg *msg)
 	store_event_query_copy(&flow->query, &query);
 	flow->after = wanted->after;
 	flow->follow = wanted->follow;
+	flow->replays = wanted->replays;
 	if (wanted->follow && wanted->wait_ms)
 		flow->until = time_boot_ms() + wanted->wait_ms;
 	flow->trouble = "the events could not be read";

@@ -63,3 +63,9 @@ hub_last_seq(const struct broker *broker)
 {
 	return store_last_seq(broker->store);
 }
+
+void
+hub_tell(struct broker *broker)
+{
+	on_stored(broker, hub_last_seq(broker));
+}

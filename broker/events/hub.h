@@ -28,6 +28,10 @@ void hub_start(struct broker *broker);
 void hub_listen(struct broker *broker, struct hub_listener *listener);
 void hub_unlisten(struct hub_listener *listener);
 
+/* Tells all listeners as if something had been stored: there is something else to hand
+ * out (replay.h). */
+void hub_tell(struct broker *broker);
+
 /* The greatest committed seq, 0 when there never was an event. */
 uint64_t hub_last_seq(const struct broker *broker);
 

@@ -14,8 +14,9 @@
 #include "common/time.h"
 
 /* People of the templates. */
-#define VIEWER_ID "987654321"
+#define VIEWER_ID_FIRST 987000000U
 #define VIEWER_NAME "synthetic_viewer"
+#define VIEWERS 1000000U
 #define MONTH_MS (30LL * 24 * 60 * 60 * 1000)
 
 /*
@@ -27,6 +28,7 @@
  *   @t @m  now, and a month later
  *   @i @u  a new ULID, a new UUID
  *   @n     the number
+ *   @r     the number of the viewer, which is random: nothing said twice is the same
  */
 static const struct {
 	const char *type;
@@ -54,10 +56,11 @@ static const struct {
 	    "reward\",\"cost\":1000,\"description\":\"A reward that is not there\"},"
 	    "\"redeemer\":@p,\"broadcaster\":@b}" },
 	{ "livestream.status.updated",
-	    "{\"broadcaster\":@B,\"is_live\":true,\"title\":\"Synthetic stream @n\","
+	    "{\"broadcaster\":@B,\"is_live\":true,\"title\":\"Synthetic stream @n "
+	    "(@r)\","
 	    "\"started_at\":\"@t\",\"ended_at\":null}" },
 	{ "livestream.metadata.updated",
-	    "{\"broadcaster\":@B,\"metadata\":{\"title\":\"Synthetic stream @n\","
+	    "{\"broadcaster\":@B,\"metadata\":{\"title\":\"Synthetic stream @n (@r)\","
 	    "\"language\":\"en\",\"has_mature_content\":false,\"category\":{"
 	    "\"id\":15,\"name\":\"Just Chatting\","
 	    "\"thumbnail\":\"https://example.com/category.webp\"}}}" },
@@ -215,7 +218,19 @@ add_ulid(struct buf *out, int64_t now)
 }
 
 static void
-add_value(struct buf *out, char letter, const struct trigger_values *values)
+add_viewer(struct buf *out, uint32_t viewer, enum form form)
+{
+	char id[16];
+	char name[64];
+
+	(void)snprintf(id, sizeof(id), "%u", VIEWER_ID_FIRST + viewer);
+	(void)snprintf(name, sizeof(name), VIEWER_NAME "_%u", viewer);
+	add_person(out, id, name, form);
+}
+
+static void
+add_value(
+    struct buf *out, char letter, const struct trigger_values *values, uint32_t viewer)
 {
 	switch (letter) {
 	case 'B':
@@ -225,11 +240,13 @@ add_value(struct buf *out, char letter, const struct trigger_values *values)
 		break;
 	case 'P':
 	case 'p':
-		add_person(out, VIEWER_ID, VIEWER_NAME,
-		    letter == 'P' ? FORM_whole : FORM_short);
+		add_viewer(out, viewer, letter == 'P' ? FORM_whole : FORM_short);
 		break;
 	case 'C':
-		add_person(out, VIEWER_ID, VIEWER_NAME, FORM_sender);
+		add_viewer(out, viewer, FORM_sender);
+		break;
+	case 'r':
+		buf_printf(out, "%u", viewer);
 		break;
 	case 'G':
 		add_giftees(out);
@@ -260,12 +277,15 @@ trigger_body_write(
 {
 	const char *at = template_of(type);
 	const char *mark;
+	uint32_t viewer;
 
 	if (!at)
 		return -ENOENT;
+	crypto_random(&viewer, sizeof(viewer));
+	viewer %= VIEWERS;
 	for (; (mark = strchr(at, '@')); at = mark + 2) {
 		buf_add(out, at, (size_t)(mark - at));
-		add_value(out, mark[1], values);
+		add_value(out, mark[1], values, viewer);
 	}
 	buf_add_text(out, at);
 	return 0;

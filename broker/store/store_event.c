@@ -160,15 +160,26 @@ store_event_query_clear(struct store_event_query *query)
 	*query = (struct store_event_query){ .after = 0 };
 }
 
-/* Whether a row is wanted, judged before its body is copied. */
+/* The kind takes a look-up, so it is found only when it is asked for. */
 static bool
-matches(sqlite3_stmt *row, const struct store_event_query *query)
+fits(const struct store_event_query *query, struct event_facts *facts, uint32_t version)
 {
 	const struct event_filter filter = { .types = query->type,
 		.platforms = query->platform,
 		.kinds = query->kind,
 		.broadcasters = query->broadcaster,
 		.include = query->include };
+
+	if (event_filter_has(query->kind))
+		facts->kind =
+		    event_kind(facts->platform, facts->type, version, facts->flags);
+	return event_filter_fits(&filter, facts);
+}
+
+/* Whether a row is wanted, judged before its body is copied. */
+static bool
+matches(sqlite3_stmt *row, const struct store_event_query *query)
+{
 	struct event_facts facts = { .platform =
 					 (const char *)sqlite3_column_text(row, 1),
 		.type = (const char *)sqlite3_column_text(row, 3),
@@ -176,10 +187,19 @@ matches(sqlite3_stmt *row, const struct store_event_query *query)
 		.broadcaster_name = (const char *)sqlite3_column_text(row, 8),
 		.flags = (uint32_t)db_column_number(row, 9) };
 
-	if (event_filter_has(query->kind))
-		facts.kind = event_kind(facts.platform, facts.type,
-		    (uint32_t)db_column_number(row, 4), facts.flags);
-	return event_filter_fits(&filter, &facts);
+	return fits(query, &facts, (uint32_t)db_column_number(row, 4));
+}
+
+bool
+store_event_fits(const struct store_event *event, const struct store_event_query *query)
+{
+	struct event_facts facts = { .platform = event->platform,
+		.type = event->type,
+		.broadcaster_id = event->broadcaster_id,
+		.broadcaster_name = event->broadcaster_name,
+		.flags = event->flags };
+
+	return fits(query, &facts, event->version);
 }
 
 static void

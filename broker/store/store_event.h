@@ -82,6 +82,11 @@ void store_event_query_copy(
     struct store_event_query *to, const struct store_event_query *from);
 void store_event_query_clear(struct store_event_query *query);
 
+/* Whether an event that was read is one of those that a query asks for, wherever it
+ * lies. */
+bool store_event_fits(
+    const struct store_event *event, const struct store_event_query *query);
+
 /* Rows that one call looks at, so that no query holds up what is to be stored. */
 #define STORE_EVENT_SCAN_MAX 2000
 

@@ -99,8 +99,8 @@ _streamhold() {
 		"audit "*) words="--limit" ;;
 		"events list") words="--after --limit $filters" ;;
 		"events tail") words="--follow --limit $filters" ;;
-		"events show") ;;
-		"events "*) words="tail list show" ;;
+		"events show" | "events replay") ;;
+		"events "*) words="tail list show replay" ;;
 		"trigger "*) words="$types --count --as --broadcaster" ;;
 		"consumers add")
 			words="--forward --allow-private --secret-stdin --type --platform --kind --broadcaster --include --start"

@@ -10,7 +10,7 @@ complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
 complete -c streamhold -n "__fish_seen_subcommand_from app; and not __fish_seen_subcommand_from add list remove" -a "add list remove"
 complete -c streamhold -n "__fish_seen_subcommand_from add remove login" -a "$platforms"
-complete -c streamhold -n "__fish_seen_subcommand_from events; and not __fish_seen_subcommand_from tail list show" -a "tail list show"
+complete -c streamhold -n "__fish_seen_subcommand_from events; and not __fish_seen_subcommand_from tail list show replay" -a "tail list show replay"
 complete -c streamhold -n "__fish_seen_subcommand_from tail" -s f -l follow -d "go on with what comes"
 complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l kind -x -a "follow subscription gift tip chat stream reward moderation account notice unknown" -d "only this kind"
 complete -c streamhold -n "__fish_seen_subcommand_from tail list trigger" -l broadcaster -x -d "whose channel"

@@ -13,6 +13,7 @@ import pytest
 from tests.fake import delivery as making
 from tests.fake import events as kinds
 from tests.fake.sender import send
+from tests.lib.sse import Stream
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def daemon(streamhold, fakes, folder):
 
 @pytest.fixture
 def deliver(daemon, fakes):
-    def deliver(kind="channel.followed", **options):
+    def deliver(kind="chat.message.sent", **options):
         one = making.build(kind, fakes["kick"].signer, **options)
         assert send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one).status == 200
         return one
@@ -247,3 +248,76 @@ def test_show_of_nothing(daemon, name):
     done = daemon.cli("events", "show", name)
     assert done.returncode == 5 and done.stdout == ""
     assert "streamhold" in done.stderr
+
+
+# -- replay ---------------------------------------------------------------------------------
+
+
+def replay(daemon, *names):
+    done = daemon.cli("events", "replay", *names, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["replayed"]
+
+
+def test_a_replay_reaches_who_follows_marked_and_moves_nobody(daemon, deliver, follow):
+    first, second = deliver(), deliver("kicks.gifted")
+    following = follow("--json", "--limit", "1")
+    following.wait(1)
+    assert replay(daemon, "1", second.message_id) == [
+        {"seq": 1, "type": "chat.message.sent", "replay": 1},
+        {"seq": 2, "type": "kicks.gifted", "replay": 2}]
+    following.wait(3)
+    third = deliver()
+    events = [json.loads(line)["event"] for line in following.wait(4)]
+    assert [(one["id"], one["flags"]) for one in events] == [
+        (second.message_id, []), (first.message_id, ["redelivered"]),
+        (second.message_id, ["redelivered"]), (third.message_id, [])]
+    assert events[1]["payload"] == json.loads(first.body)
+    assert [one["flags"] for one in daemon.events()] == [[], [], []]
+    assert len(tail(daemon)) == 3
+
+
+def test_a_replay_passes_the_filters_of_the_reader(daemon, deliver, follow):
+    deliver(), deliver("kicks.gifted")
+    assert daemon.cli("trigger", "channel.followed").returncode == 0
+    gifts = follow("--json", "--limit", "0", "--type", "kicks.gifted")
+    others = follow("--json", "--limit", "0", "--include", "synthetic")
+    time.sleep(0.5)
+    replay(daemon, "1", "2", "3")
+    assert [json.loads(line)["event"]["seq"] for line in others.wait(3)] == [1, 2, 3]
+    assert [json.loads(line)["event"]["seq"] for line in gifts.wait(1)] == [2]
+    assert json.loads(others.lines[2])["event"]["flags"] == ["synthetic", "redelivered"]
+
+
+def test_a_replay_reaches_streams_without_moving_their_place(daemon, deliver):
+    for _ in range(3):
+        deliver()
+    with Stream(daemon.api_port, "?after=now") as stream:
+        stream.until(lambda: stream.parser.last_id == b"3")
+        replay(daemon, "1", "2")
+        deliver()
+        events = stream.take(3)
+    read = [json.loads(one.data) for one in events]
+    assert [(one["seq"], one["flags"]) for one in read] == [
+        (1, ["redelivered"]), (2, ["redelivered"]), (4, [])]
+    assert [one.id for one in events] == ["3", "3", "4"]
+
+
+def test_replays_begin_anew_with_the_broker(daemon, deliver, follow):
+    deliver()
+    following = follow("--json", "--limit", "0")
+    time.sleep(0.5)
+    assert replay(daemon, "1", "1", "1")[2]["replay"] == 3
+    following.wait(3)
+    os.kill(daemon.broker_pid(), signal.SIGKILL)
+    deliver()
+    following.wait(4, 30)
+    assert replay(daemon, "2")[0]["replay"] == 1
+    events = [json.loads(line)["event"] for line in following.wait(5)]
+    assert [(one["seq"], one["flags"]) for one in events[3:]] == [(2, []), (2, ["redelivered"])]
+
+
+@pytest.mark.parametrize("name", ["7", "0", "no-such-id"])
+def test_a_replay_of_nothing(daemon, name):
+    done = daemon.cli("events", "replay", name)
+    assert done.returncode == 5 and done.stdout == "" and "streamhold" in done.stderr
