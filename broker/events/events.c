@@ -182,7 +182,6 @@ answer_page(struct events_flow *flow, const struct events_page *page, uint64_t s
 		    .replay = replay_last(flow->flow.broker) } };
 	size_t i;
 
-
 	if (flow->follow) {
 		flow_row(&flow->flow, &span);
 		send_replays(flow);
