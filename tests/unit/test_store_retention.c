@@ -143,7 +143,9 @@ by_age(int64_t before)
 	return (struct store_retention){ .now = NOW,
 		.limit = { .before = before, .rows_max = FAR },
 		.needed_from = FAR,
-		.needed_limit = { .before = before - 30 * DAY, .rows_max = FAR } };
+		.needed_limit = {
+		    .before = before == INT64_MIN ? before : before - 30 * DAY,
+		    .rows_max = FAR } };
 }
 
 static void
