@@ -33,7 +33,7 @@
 #include "broker/oauth/oauth.h"
 #include "broker/store/store.h"
 #include "broker/store/store_db.h"
-#include "broker/subscriptions/subs.h"
+#include "broker/subscriptions/subs_inner.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -221,6 +221,8 @@ start_broker(const char *config)
 	hub_start(&broker);
 	assert_int_equal(oauth_start(&broker), 0);
 	assert_int_equal(subscriptions_start(&broker), 0);
+	/* What is wanted is known; the platform is not asked here. */
+	event_del(broker.subscriptions->timer);
 	if (ingest_new(&broker, &broker.ingest, error) != 0)
 		fail_msg("%s", error);
 	front_connect(&hook, CLIENT_webhook, "webhook");
