@@ -10,7 +10,6 @@
 
 #include "broker/options.h"
 #include "common/process.h"
-#include "common/text.h"
 #include "common/version.h"
 #include "proto/proto.h"
 
@@ -23,8 +22,8 @@ static const char usage[] =
     "\n"
     "  --config FILE      configuration, instead of the default places\n"
     "  --system           use the system's folders\n"
-    "  --api-uid N        user id of the API front (default: this user's)\n"
-    "  --webhook-uid N    user id of the webhook front (default: this user's)\n"
+    "  --api-uid N        user of the API front, by number or name (default: own)\n"
+    "  --webhook-uid N    user of the webhook front (default: own)\n"
     "  --admin-group NAME group whose members may use the admin socket\n"
     "  -n                 check the configuration and leave\n"
     "  -Q messages        print the protocol's messages and leave\n"
@@ -61,11 +60,11 @@ refuse(const char *what)
 static uid_t
 read_uid(const char *text)
 {
-	uint64_t uid = 0;
+	uid_t uid = 0;
 
-	if (!text_to_u64(text, strlen(text), UINT32_MAX - 1, &uid))
-		refuse("a user id must be a number");
-	return (uid_t)uid;
+	if (process_user_id(text, &uid) < 0)
+		refuse("a user must be a number or the name of a user of this machine");
+	return uid;
 }
 
 static void
@@ -111,7 +110,7 @@ options_read(int argc, char **argv, struct options *ret_options)
 			print_table(optarg);
 			break;
 		case OPTION_VERSION:
-			printf("streamhold-broker %s\n", version_text());
+			version_print("streamhold-broker");
 			exit(EXIT_STOPPED);
 		case OPTION_HELP:
 			(void)fputs(usage, stdout);

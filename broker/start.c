@@ -42,6 +42,7 @@
 #include "common/time.h"
 #include "common/version.h"
 #include "common/wiped_memory.h"
+#include "proto/watchdog.h"
 
 /* Whose members may use the command in system mode. */
 #define ADMIN_GROUP "streamhold"
@@ -57,6 +58,7 @@ static struct {
 	struct admin *admin;
 	struct fronts *fronts;
 	struct event *signals[5];
+	struct event *watchdog; /* NULL: nobody waits for it */
 	int exit_status;
 } running;
 
@@ -296,6 +298,7 @@ start_peers(struct broker *broker, const struct options *options)
 	log_info("start", "streamhold-broker %s is ready, database '%s', keystore '%s'",
 	    version_text(), log_quote(broker->paths.database),
 	    vault_backend(broker->vault));
+	running.watchdog = watchdog_new(broker->base);
 	process_notify("READY=1");
 }
 
@@ -331,6 +334,8 @@ stop(struct broker *broker)
 	vault_close(broker->vault);
 	for (i = 0; i < sizeof(running.signals) / sizeof(running.signals[0]); i++)
 		event_free(running.signals[i]);
+	if (running.watchdog)
+		event_free(running.watchdog);
 	event_base_free(broker->base);
 }
 

@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 #include <locale.h>
+#include <pwd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/process.h"
+#include "common/text.h"
 
 static int notify_fd = -1;
 static struct sockaddr_un notify_address;
@@ -101,4 +104,46 @@ process_notify(const char *state)
 		return;
 	(void)sendto(notify_fd, state, strlen(state), MSG_NOSIGNAL,
 	    (struct sockaddr *)&notify_address, notify_size);
+}
+
+/* A number of the environment, which is then removed; 0 when it is none. */
+static uint64_t
+take_number(const char *variable)
+{
+	const char *text = getenv(variable);
+	uint64_t number = 0;
+
+	if (text && !text_to_u64(text, strlen(text), UINT64_MAX, &number))
+		number = 0;
+	(void)unsetenv(variable);
+	return number;
+}
+
+uint64_t
+process_watchdog_us(void)
+{
+	bool for_somebody = getenv("WATCHDOG_PID") != NULL;
+	uint64_t pid = take_number("WATCHDOG_PID");
+	uint64_t interval = take_number("WATCHDOG_USEC");
+
+	if (for_somebody && pid != (uint64_t)getpid())
+		return 0;
+	return interval;
+}
+
+int
+process_user_id(const char *text, uid_t *ret_uid)
+{
+	const struct passwd *user;
+	uint64_t number;
+
+	if (text_to_u64(text, strlen(text), UINT32_MAX - 1, &number)) {
+		*ret_uid = (uid_t)number;
+		return 0;
+	}
+	user = getpwnam(text);
+	if (!user)
+		return -EINVAL;
+	*ret_uid = user->pw_uid;
+	return 0;
 }

@@ -4,6 +4,9 @@
 #ifndef COMMON_PROCESS_H
 #define COMMON_PROCESS_H
 
+#include <stdint.h>
+#include <sys/types.h>
+
 /* Exit statuses of the daemons (design.md 2). EXIT_STORAGE is EX_IOERR: the broker
  * leaves with it after a failed commit, to be started again. */
 enum process_exit {
@@ -30,5 +33,14 @@ void process_block_signals(void);
  * process_notify_open, so that a front can tell after lock-down. */
 void process_notify_open(void);
 void process_notify(const char *state);
+
+/* Microseconds within which the supervisor wants to hear "WATCHDOG=1", by WATCHDOG_USEC
+ * and WATCHDOG_PID as in sd_watchdog_enabled(3); 0 when it does not wait for it.
+ * Removes both variables, so it is asked once. */
+uint64_t process_watchdog_us(void);
+
+/* The user id that `text` means: a number, or the name of a user of this machine. 0 and
+ * *ret_uid; -EINVAL when it is neither. */
+int process_user_id(const char *text, uid_t *ret_uid);
 
 #endif

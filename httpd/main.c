@@ -32,6 +32,7 @@
 #include "httpd/route.h"
 #include "httpd/settings.h"
 #include "httpd/stream.h"
+#include "proto/watchdog.h"
 
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 
@@ -39,6 +40,7 @@ static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 
 static struct event *signal_events[SIGNAL_COUNT];
 static struct event *drain_event;
+static struct event *watchdog_event; /* NULL: nobody waits for it */
 
 /* Start steps, in their order. */
 
@@ -250,6 +252,7 @@ take_signals(struct httpd *httpd)
 static void
 tell_ready(struct httpd *httpd)
 {
+	watchdog_event = watchdog_new(httpd->base);
 	listeners_start(httpd->listeners);
 	log_info("start", "serving '%s' on %s", httpd_role_name(httpd->role),
 	    listeners_addresses(httpd->listeners));
@@ -272,6 +275,8 @@ clean_up(struct httpd *httpd)
 	for (i = 0; i < SIGNAL_COUNT; i++)
 		event_free(signal_events[i]);
 	event_free(drain_event);
+	if (watchdog_event)
+		event_free(watchdog_event);
 	event_base_free(httpd->base);
 	settings_clear(httpd);
 	config_clear(&httpd->config);

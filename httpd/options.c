@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/process.h"
-#include "common/text.h"
 #include "common/version.h"
 #include "httpd/options.h"
 #include "httpd/route.h"
@@ -28,14 +27,16 @@ static const struct option long_options[] = {
 static void
 print_usage(FILE *file)
 {
-	(void)fputs("usage: streamhold-httpd --role api|webhook [options]\n"
-		    "  --config FILE     configuration to read\n"
-		    "  --system          system mode, as the units ask for it\n"
-		    "  --broker-uid N    user that the broker runs as (default: own)\n"
-		    "  -n                check the configuration and end\n"
-		    "  -Q routes         print every URL: method, path, role\n"
-		    "  --version, --help\n"
-		    "Its sockets are passed by `streamhold up` or by systemd units.\n",
+	(void)fputs(
+	    "usage: streamhold-httpd --role api|webhook [options]\n"
+	    "  --config FILE     configuration to read\n"
+	    "  --system          system mode, as the units ask for it\n"
+	    "  --broker-uid N    user that the broker runs as, by number or name\n"
+	    "                    (default: own)\n"
+	    "  -n                check the configuration and end\n"
+	    "  -Q routes         print every URL: method, path, role\n"
+	    "  --version, --help\n"
+	    "Its sockets are passed by `streamhold up` or by systemd units.\n",
 	    file);
 }
 
@@ -61,11 +62,11 @@ read_role(const char *text)
 static uid_t
 read_uid(const char *text)
 {
-	uint64_t number;
+	uid_t uid;
 
-	if (!text_to_u64(text, strlen(text), UINT32_MAX - 1, &number))
-		usage_error("--broker-uid must be a user number");
-	return (uid_t)number;
+	if (process_user_id(text, &uid) < 0)
+		usage_error("--broker-uid must be a user's number or name");
+	return uid;
 }
 
 static _Noreturn void
@@ -105,7 +106,7 @@ options_read(int argc, char **argv)
 		case 'Q':
 			print_table(optarg);
 		case 'V':
-			(void)printf("streamhold-httpd %s\n", version_text());
+			version_print("streamhold-httpd");
 			exit(EXIT_STOPPED);
 		case 'h':
 			print_usage(stdout);

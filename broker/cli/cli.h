@@ -128,6 +128,7 @@ int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);
 int verb_config_schema(struct cli *cli);
 int verb_config_template(struct cli *cli);
+int verb_config_units(struct cli *cli);
 int verb_version(struct cli *cli);
 int verb_help(struct cli *cli);
 

@@ -23,8 +23,23 @@
 
 #include "broker/cli/cli.h"
 #include "broker/cli/up.h"
+#include "common/alloc.h"
 #include "common/log.h"
 #include "common/process.h"
+
+/* The programs lie beside this one in a build, and in a folder of their own beside bin
+ * when they are installed. `folder` has room for the longer text. */
+static void
+find_folder(char *folder, size_t size)
+{
+	static const char installed[] = "/../libexec/streamhold";
+	size_t length = strlen(folder);
+	char *broker = xasprintf("%s/streamhold-broker", folder);
+
+	if (access(broker, X_OK) < 0 && length + sizeof(installed) <= size)
+		memcpy(folder + length, installed, sizeof(installed));
+	free(broker);
+}
 
 static int
 find_programs(struct up *up)
@@ -44,6 +59,7 @@ find_programs(struct up *up)
 	last = strrchr(folder, '/');
 	if (last)
 		*last = '\0';
+	find_folder(folder, sizeof(folder));
 	for (role = 0; role < UP_ROLE_MAX && status == 0; role++)
 		status = up_child_init(up, (enum up_role)role, folder);
 	up->children[UP_BROKER].wanted = true;

@@ -88,11 +88,13 @@ verb_version(struct cli *cli)
 	struct out_json json;
 
 	if (!cli->json) {
-		(void)printf("streamhold %s\n", version_text());
+		version_print("streamhold");
 		return CLI_OK;
 	}
 	out_json_start(&json);
 	out_json_text(&json, "version", version_text());
+	out_json_text(&json, "commit", version_commit());
+	out_json_text(&json, "libraries", version_libraries());
 	out_json_text(&json, "protocol", proto_schema_id());
 	out_json_finish(&json);
 	return CLI_OK;

@@ -88,6 +88,8 @@ const struct verb verbs[] = {
 	    verb_config_schema },
 	{ "config template", "", 0, 0, "",
 	    "print a commented config.json to begin with", verb_config_template },
+	{ "config units", "FOLDER", 1, 1, "",
+	    "write what config.json means for the systemd units", verb_config_units },
 	{ "version", "", 0, 0, "", "show the version", verb_version },
 	{ "help", "[VERB]", 0, 2, "", "show this, or the help of a verb", verb_help },
 	{ .name = NULL },

@@ -163,7 +163,7 @@ set_request(struct fetch *fetch, const struct fetch_request *request)
 	SET(fetch->curl, CURLOPT_URL, request->url);
 	/* Without the build's own part: platforms are known to distrust odd agents. */
 	snprintf(text, sizeof(text), "streamhold/%.*s",
-	    (int)strcspn(version_text(), "+"), version_text());
+	    (int)strcspn(version_text(), "+~"), version_text());
 	SET(fetch->curl, CURLOPT_USERAGENT, text);
 	for (i = 0; i < request->header_count; i++)
 		add_header(fetch, secret_text(&request->headers[i]));

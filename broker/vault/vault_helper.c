@@ -177,7 +177,7 @@ static void
 read_arguments(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		printf("streamhold-vault %s\n", version_text());
+		version_print("streamhold-vault");
 		exit(EXIT_STOPPED);
 	}
 	if (argc == 1 && fcntl(VAULT_LINK_FD, F_GETFD) >= 0)

@@ -122,12 +122,12 @@ _streamhold() {
 			fi
 			;;
 		"subs "*) words="list set sync clear adopt" ;;
-		"config check" | "config show")
+		"config check" | "config show" | "config units")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
 		"config schema" | "config template") ;;
-		"config "*) words="check show schema template" ;;
+		"config "*) words="check show schema template units" ;;
 		"help "*) words="up status app login logout accounts events trigger consumers subs keystore inspect config version" ;;
 		esac
 		words="$words $every"

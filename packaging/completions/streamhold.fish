@@ -21,7 +21,7 @@ complete -c streamhold -n "__fish_seen_subcommand_from subs; and __fish_seen_sub
 complete -c streamhold -n "__fish_seen_subcommand_from sync adopt" -l dry-run -d "only say what would be done"
 complete -c streamhold -n "__fish_seen_subcommand_from clear" -s y -l yes -d "do not ask"
 complete -c streamhold -n "__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from get allow deny" -a "get allow deny"
-complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template" -a "check show schema template"
+complete -c streamhold -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show schema template units" -a "check show schema template units"
 complete -c streamhold -n "__fish_seen_subcommand_from check show" -F
 
 complete -c streamhold -l config -r -F -d "read this config.json"

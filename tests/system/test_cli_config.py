@@ -131,7 +131,7 @@ def test_help_names_every_verb_and_every_exit_status(run):
         assert result.returncode == 0 and result.stderr == ""
         for verb in ("up", "status", "inspect", "app add", "app list", "app remove", "login",
                      "accounts", "events list", "config check", "config show",
-                     "config schema", "config template", "version", "help"):
+                     "config schema", "config template", "config units", "version", "help"):
             assert f"\n  {verb} " in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 88
 
@@ -147,8 +147,11 @@ def test_help_of_a_verb(run):
 
 def test_version(run):
     for words in (["version"], ["--version"], ["-V"], ["up", "--version"]):
-        assert re.fullmatch(r"streamhold \d+\.\d+\.\d+\S*\n", run(*words).stdout)
+        assert re.fullmatch(r"streamhold \d+\.\d+\.\d+\S*\ncommit ([0-9a-f]{40}|unknown)\n"
+                            r"built with (\w[\w-]* [\d.]+\S*(, |\n)){7}", run(*words).stdout)
     document = json.loads(run("version", "--json").stdout)
+    assert document["commit"] in run("version").stdout
+    assert document["libraries"] in run("version").stdout
     assert document["format_version"] == 1 and len(document["protocol"]) == 16
 
 

@@ -1,0 +1,153 @@
+"""What is in the packages: lint, hardening, contents, versions, the same bytes twice."""
+import gzip
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.packaging.conftest import OUT, build_packages, fingerprint
+
+PROGRAMS = ("usr/bin/streamhold", "usr/libexec/streamhold/streamhold-broker",
+            "usr/libexec/streamhold/streamhold-httpd", "usr/libexec/streamhold/streamhold-vault")
+# The scores of `systemd-analyze security` that may not be exceeded, times ten.
+GATES = {"streamhold-api.service": 5, "streamhold-webhook.service": 5,
+         "streamhold-broker.service": 15}
+
+
+def said(*words, **options):
+    return subprocess.run([str(one) for one in words], check=True, capture_output=True, text=True,
+                          **options).stdout
+
+
+def version():
+    return said("packaging/version", cwd=ROOT).split()[0]
+
+
+def test_lintian_finds_no_error(packages):
+    found = subprocess.run(["lintian", "--allow-root", "--fail-on", "error", packages.deb],
+                           capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_rpmlint_finds_no_error(packages):
+    found = subprocess.run(["rpmlint", "--rpmlintrc", ROOT / "packaging/rpm/rpmlintrc", packages.rpm],
+                           capture_output=True, text=True)
+    assert re.search(r" 0 errors", found.stdout), found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_are_hardened(unpacked, program):
+    # Control flow integrity is asked of a note that Debian's own start-up code lacks.
+    found = subprocess.run(["hardening-check", "--nocfprotection", unpacked / program],
+                           capture_output=True, text=True)
+    assert found.returncode == 0 and "Position Independent Executable: yes" in found.stdout, \
+        found.stdout
+
+
+@pytest.mark.parametrize("unit", GATES)
+def test_units_are_confined(unpacked, unit):
+    file = next(unpacked.glob(f"*/systemd/system/{unit}"))
+    found = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
+                            f"--threshold={GATES[unit]}", file], capture_output=True, text=True)
+    score = re.search(r"exposure level for \S+: ([\d.]+)", found.stdout)
+    assert score, found.stdout + found.stderr
+    assert found.returncode == 0 and float(score[1]) * 10 <= GATES[unit], found.stdout
+
+
+def test_every_program_has_its_page(unpacked):
+    pages = {path.name: gzip.open(path, "rt").read()
+             for path in unpacked.glob("usr/share/man/man*/*.gz")}
+    assert set(pages) == {"streamhold.1.gz", "streamhold-config.5.gz", "streamhold-broker.8.gz",
+                          "streamhold-httpd.8.gz", "streamhold-vault.8.gz"}
+    verbs = re.findall(r"^\t\{ \"([a-z ]+)\",", (ROOT / "broker/cli/verbs.c").read_text(), re.M)
+    assert len(verbs) > 20
+    for verb in verbs:
+        assert re.search(rf"^\.B {verb}( |$)", pages["streamhold.1.gz"], re.M), verb
+    schema = json.loads(said(unpacked / PROGRAMS[0], "config", "schema"))
+    for section, options in schema["properties"].items():
+        for name in options.get("properties", {}):
+            assert f".B {section}.{name}" in pages["streamhold-config.5.gz"]
+    for path in unpacked.glob("usr/share/man/man*/*.gz"):
+        shown = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path],
+                               capture_output=True, text=True, env={**os.environ, "MANWIDTH": "80"})
+        assert shown.returncode == 0 and shown.stderr == "", path.name
+
+
+def test_every_program_says_its_version(unpacked):
+    for program in PROGRAMS:
+        first, commit, libraries = said(unpacked / program, "--version").splitlines()
+        assert first == f"{program.rpartition('/')[2]} {version()}"
+        assert commit == "commit " + said("git", "rev-parse", "HEAD", cwd=ROOT).strip()
+        assert re.fullmatch(r"built with (\S+ \d[\w.-]*(, )?){7}", libraries)
+
+
+def test_bill_of_materials_names_what_is_linked(unpacked):
+    path = unpacked / "usr/share/doc/streamhold/streamhold.cdx.json.gz"
+    document = json.load(gzip.open(path))
+    assert document["bomFormat"] == "CycloneDX" and document["specVersion"] == "1.5"
+    assert document["metadata"]["component"]["version"] == version()
+    found = {one["value"] for part in document["components"] for one in part["properties"]}
+    for program in PROGRAMS:
+        needed = re.findall(r"NEEDED.*\[(.*)\]", said("readelf", "-d", unpacked / program))
+        assert needed and set(needed) <= found
+    refs = {part["bom-ref"] for part in document["components"]}
+    own = {f"{document['metadata']['component']['bom-ref']}#{name.rpartition('/')[2]}"
+           for name in PROGRAMS}
+    for row in document["dependencies"]:
+        assert row["dependsOn"] and set(row["dependsOn"]) <= refs | own
+    assert all(part["version"] != "unknown" for part in document["components"])
+
+
+def test_dependencies_have_their_floors(packages):
+    depends = said("dpkg-deb", "-f", packages.deb, "Depends")
+    installed = said("dpkg-query", "-W", "-f=${Version}", "libevent-core-2.1-7")
+    assert f"libevent-core-2.1-7 (>= {installed})" in depends
+    for name in ("libcurl4", "libssl3", "libsqlite3-0", "libjansson4", "libmsgpackc2",
+                 "libsecret-1-0", "ca-certificates"):
+        assert name in depends
+
+
+def test_packages_hold_the_same_files(packages, unpacked):
+    """Debian has other places for a few kinds of files, and compresses other pages."""
+    def named(names):
+        plain = {re.sub(r"\.gz$", "", name) for name in names}
+        return {re.sub("^/lib/systemd", "/usr/lib/systemd", name).replace(
+            "vendor-completions", "site-functions") for name in plain
+            if "/share/doc/" not in name and "/licenses/" not in name}
+    deb = {f"/{path.relative_to(unpacked)}" for path in unpacked.rglob("*") if path.is_file()}
+    rpm = {line.split()[-1] for line in said("rpm", "-qplv", packages.rpm).splitlines()
+           if not line.startswith("d")}
+    assert len(named(deb)) > 30 and named(deb) == named(rpm)
+
+
+def test_rpm_installs_into_a_root(packages, tmp_path):
+    said("rpm", "--root", tmp_path, "--initdb")
+    said("rpm", "--root", tmp_path, "--nodeps", "--noscripts", "-ivh", packages.rpm)
+    for program in PROGRAMS:
+        assert said(tmp_path / program, "--version").split()[1] == version()
+    said("rpm", "--root", tmp_path, "--verify", "--nodeps", "streamhold")
+    changed = tmp_path / "etc/streamhold/config.json"
+    changed.write_text('{"server": {"port": 3100}}\n')
+    said("rpm", "--root", tmp_path, "--nodeps", "--noscripts", "-Uvh", "--force", packages.rpm)
+    assert "3100" in changed.read_text()
+    said("rpm", "--root", tmp_path, "--nodeps", "--noscripts", "-e", "streamhold")
+    assert not (tmp_path / "usr/bin/streamhold").exists()
+    for script in ("%{POSTIN}", "%{PREUN}", "%{POSTUN}"):
+        text = said("rpm", "-qp", "--qf", script, packages.rpm)
+        assert "streamhold-broker.service" in text
+        said("sh", "-n", input=text)
+
+
+@pytest.mark.parametrize("kind", ["deb", pytest.param("rpm", marks=pytest.mark.skipif(
+    not os.environ.get("STREAMHOLD_LONG"), reason="the long run builds the rpm twice as well"))])
+def test_two_builds_are_the_same_bytes(packages, kind, tmp_path):
+    """In another folder, at another time."""
+    first = getattr(packages, kind)
+    build_packages(tmp_path / "elsewhere" / "deeper", kind)
+    if fingerprint() != (OUT / "fingerprint").read_text():
+        pytest.skip("the sources changed while this was building")
+    again = tmp_path / "elsewhere" / "deeper" / first.name
+    assert again.read_bytes() == first.read_bytes()
