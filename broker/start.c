@@ -319,6 +319,7 @@ stop(struct broker *broker)
 	(void)event_base_loop(broker->base, EVLOOP_NONBLOCK);
 	fronts_free(running.fronts);
 	admin_free(running.admin);
+	ingest_stop(broker->ingest);
 	consumers_stop(broker);
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);

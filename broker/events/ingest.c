@@ -1,7 +1,7 @@
 /*
  * From a delivery to a durable event:
  *
- *   check   freshness, then the signature over the exact bytes (on the loop)
+ *   check   freshness on the loop, the signature over the exact bytes on threads
  *   look    whose channel, which type; mark it, never drop it
  *   store   one row, in the commit that gathers with others
  *   answer  after the commit: stored, duplicate, foreign, unknown
@@ -10,10 +10,12 @@
  * commit, and once checked it is stored whether or not its sender is still there.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/events/check_pool.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_keys.h"
@@ -30,12 +32,16 @@
 #include "common/time.h"
 
 struct ingest_job {
+	struct check_job check; /* first the one, then the other */
 	struct store_job job;
 	struct ingest *ingest;
 	struct client *client; /* NULL once it is gone */
 	struct proto_msg msg;
 	struct kick_event view;
+	struct kick_keys *keys;
+	enum kick_verdict verdict;
 	enum kick_key_use signer;
+	int64_t sent;              /* by its own word, wall clock ms */
 	struct store_delivery row; /* borrows from msg and view */
 	uint64_t seq;
 	uint64_t duplicate_of; /* the same event under another id, 0: none */
@@ -46,10 +52,22 @@ struct ingest_job {
 struct ingest {
 	struct broker *broker;
 	struct kick_ring *ring;
-	struct kick_checker *checker;
+	struct check_pool *pool;
 	struct ingest_stats stats;
 	LIST_HEAD(ingest_jobs, ingest_job) pending;
 };
+
+static struct ingest_job *
+of_check(struct check_job *base)
+{
+	return (struct ingest_job *)((char *)base - offsetof(struct ingest_job, check));
+}
+
+static struct ingest_job *
+of_store(struct store_job *base)
+{
+	return (struct ingest_job *)((char *)base - offsetof(struct ingest_job, job));
+}
 
 /* Check. */
 
@@ -86,32 +104,20 @@ refuse(struct client *client, const struct proto_msg *msg, uint64_t *counter,
 	client_answer(client, msg->rid, &answer);
 }
 
-/* False: it was refused, or it waits until the key has been asked for. */
-static bool
-check(struct ingest *ingest, struct client *client, struct proto_msg *msg, int64_t now,
-    int64_t *ret_sent, enum kick_key_use *ret_signer)
+/* On a thread of the pool, or on the loop. */
+static void
+work_check(struct check_job *base, struct kick_checker *checker)
 {
-	const struct proto_delivery *delivery = &msg->delivery;
-	uint64_t *stale = find_staleness(ingest, delivery, now, ret_sent);
-	enum kick_verdict verdict;
+	struct ingest_job *job = of_check(base);
+	const struct proto_delivery *delivery = &job->msg.delivery;
 
-	if (stale) {
-		(*stale)++;
-		refuse(client, msg, &ingest->stats.refused_stale,
-		    "its timestamp is ill-formed or outside the tolerance");
-		return false;
-	}
-	kick_checker_use(ingest->checker, kick_ring_keys(ingest->ring));
-	verdict = kick_checker_verify(ingest->checker, now, delivery->message_id,
-	    delivery->timestamp, delivery->body.data, delivery->body.length,
-	    delivery->signature, ret_signer);
-	if (verdict == KICK_GOOD)
-		return true;
-	if (verdict == KICK_WRONG && kick_upkeep_hold(client, msg))
-		return false;
-	ingest->stats.refused_malformed += verdict == KICK_MALFORMED;
-	refuse(client, msg, &ingest->stats.refused_signature, "the signature is wrong");
-	return false;
+	kick_checker_use(checker, job->keys);
+	job->verdict = kick_checker_verify(checker, job->row.received_at,
+	    delivery->message_id, delivery->timestamp, delivery->body.data,
+	    delivery->body.length, delivery->signature, &job->signer);
+	if (job->verdict == KICK_GOOD)
+		kick_event_read(delivery->type, job->row.version, delivery->body.data,
+		    delivery->body.length, &job->view);
 }
 
 /* Store. */
@@ -119,7 +125,7 @@ check(struct ingest *ingest, struct client *client, struct proto_msg *msg, int64
 static int
 run_put(struct store_job *base, struct db *db)
 {
-	struct ingest_job *job = (struct ingest_job *)base;
+	struct ingest_job *job = of_store(base);
 	int result = store_event_put(db, &job->row, &job->seq);
 
 	if (result < 0)
@@ -180,15 +186,22 @@ count(struct ingest_stats *stats, const struct ingest_job *job)
 /* Answer. */
 
 static void
+end(struct ingest_job *job)
+{
+	LIST_REMOVE(job, entry);
+	job->ingest->stats.pending--;
+	proto_clear(&job->msg);
+	free(job);
+}
+
+static void
 done_put(struct store_job *base, int result)
 {
-	struct ingest_job *job = (struct ingest_job *)base;
+	struct ingest_job *job = of_store(base);
 	struct ingest *ingest = job->ingest;
 	const struct proto_msg answer = { .type = MSG_delivered,
 		.delivered = { .verdict = ingest_verdict_name(verdict(job)) } };
 
-	LIST_REMOVE(job, entry);
-	ingest->stats.pending--;
 	if (result == 0) {
 		count(&ingest->stats, job);
 		if (!job->duplicate) {
@@ -208,8 +221,7 @@ done_put(struct store_job *base, int result)
 	/* For a duplicate nothing was written, so it tells nothing of the disk. */
 	if (result < 0 || !job->duplicate)
 		health_storage(ingest->broker, result);
-	proto_clear(&job->msg);
-	free(job);
+	end(job);
 }
 
 static const char *
@@ -231,7 +243,7 @@ is_late(const struct ingest *ingest, const struct kick_event *view, int64_t now,
 }
 
 static uint32_t
-flags_of(const struct ingest_job *job, int64_t now, int64_t sent)
+flags_of(const struct ingest_job *job)
 {
 	const struct kick_event *view = &job->view;
 	const struct proto_bytes *body = &job->msg.delivery.body;
@@ -245,7 +257,7 @@ flags_of(const struct ingest_job *job, int64_t now, int64_t sent)
 		flags |= EVENT_NOT_JSON;
 	if (view->alien || view->ill_typed)
 		flags |= EVENT_QUARANTINED;
-	if (is_late(job->ingest, view, now, sent))
+	if (is_late(job->ingest, view, job->row.received_at, job->sent))
 		flags |= EVENT_LATE;
 	if (job->signer == KICK_KEY_synthetic)
 		flags |= EVENT_SYNTHETIC;
@@ -269,31 +281,91 @@ content_of(const struct kick_event *view, uint32_t flags)
 
 /* The row borrows the texts of message and view, which the job keeps. */
 static void
-fill(struct ingest_job *job, int64_t now, int64_t sent, uint32_t version)
+fill(struct ingest_job *job)
 {
 	const struct proto_delivery *delivery = &job->msg.delivery;
 	const struct kick_event *view = &job->view;
-	uint32_t flags = flags_of(job, now, sent);
+	struct store_delivery *row = &job->row;
 
-	job->row = (struct store_delivery){ .platform = config_platform_name(
-						CONFIG_PLATFORM_KICK),
-		.message_id = delivery->message_id,
-		.type = delivery->type,
-		.version = version,
-		.received_at = now,
-		.occurred_at = sent > 0 ? sent : 0,
-		.broadcaster_id = or_null(view->broadcaster_id),
-		.broadcaster_name = or_null(view->broadcaster_name),
-		.flags = flags,
-		.subscription_id = delivery->subscription_id,
-		.timestamp = delivery->timestamp,
-		.signature = delivery->signature,
-		.content_type = delivery->content_type,
-		.user_agent = delivery->user_agent,
-		.body = delivery->body.data,
-		.body_length = delivery->body.length,
-		.content = content_of(view, flags),
-		.ret_duplicate_of = &job->duplicate_of };
+	row->platform = config_platform_name(CONFIG_PLATFORM_KICK);
+	row->message_id = delivery->message_id;
+	row->type = delivery->type;
+	row->occurred_at = job->sent > 0 ? job->sent : 0;
+	row->broadcaster_id = or_null(view->broadcaster_id);
+	row->broadcaster_name = or_null(view->broadcaster_name);
+	row->flags = flags_of(job);
+	row->subscription_id = delivery->subscription_id;
+	row->timestamp = delivery->timestamp;
+	row->signature = delivery->signature;
+	row->content_type = delivery->content_type;
+	row->user_agent = delivery->user_agent;
+	row->body = delivery->body.data;
+	row->body_length = delivery->body.length;
+	row->content = content_of(view, row->flags);
+	row->ret_duplicate_of = &job->duplicate_of;
+}
+
+/* It is refused, or it waits until the key has been asked for. */
+static void
+done_refused(struct ingest_job *job)
+{
+	struct ingest_stats *stats = &job->ingest->stats;
+
+	if (job->verdict == KICK_WRONG && job->client &&
+	    kick_upkeep_hold(job->client, &job->msg)) {
+		end(job);
+		return;
+	}
+	stats->refused_malformed += job->verdict == KICK_MALFORMED;
+	if (job->client)
+		refuse(job->client, &job->msg, &stats->refused_signature,
+		    "the signature is wrong");
+	else
+		stats->refused_signature++;
+	end(job);
+}
+
+static void
+done_check(struct check_job *base)
+{
+	struct ingest_job *job = of_check(base);
+
+	kick_keys_unref(job->keys);
+	if (job->verdict != KICK_GOOD) {
+		done_refused(job);
+		return;
+	}
+	fill(job);
+	store_submit(job->ingest->broker->store, &job->job);
+}
+
+static void
+begin(struct client *client, struct proto_msg *msg, int64_t now, int64_t sent)
+{
+	struct ingest *ingest = client->broker->ingest;
+	struct ingest_job *job = xmalloc(sizeof(*job));
+	uint64_t version = 0;
+
+	(void)text_to_u64(
+	    msg->delivery.version, strlen(msg->delivery.version), UINT32_MAX, &version);
+	/* All but the view, which is set with the verdict. */
+	job->check = (struct check_job){ .work = work_check, .done = done_check };
+	job->job = (struct store_job){ .run = run_put, .done = done_put };
+	job->ingest = ingest;
+	job->client = client;
+	job->msg = proto_move(msg);
+	job->keys = kick_keys_ref(kick_ring_keys(ingest->ring));
+	job->verdict = KICK_WRONG;
+	job->signer = KICK_KEY_platform;
+	job->sent = sent;
+	job->row =
+	    (struct store_delivery){ .received_at = now, .version = (uint32_t)version };
+	job->seq = 0;
+	job->duplicate_of = 0;
+	job->duplicate = false;
+	LIST_INSERT_HEAD(&ingest->pending, job, entry);
+	ingest->stats.pending++;
+	check_pool_submit(ingest->pool, &job->check);
 }
 
 void
@@ -301,31 +373,21 @@ on_delivery(struct client *client, struct proto_msg *msg)
 {
 	struct ingest *ingest = client->broker->ingest;
 	int64_t now = time_now_ms();
-	enum kick_key_use signer = KICK_KEY_platform;
-	struct ingest_job *job;
-	uint64_t version = 0;
 	int64_t sent = 0;
+	uint64_t *stale;
 
 	if (ingest->stats.pending >= INGEST_PENDING_MAX) {
 		client_fail(client, msg->rid, ERR_busy, NULL);
 		return;
 	}
-	if (!check(ingest, client, msg, now, &sent, &signer))
+	stale = find_staleness(ingest, &msg->delivery, now, &sent);
+	if (!stale) {
+		begin(client, msg, now, sent);
 		return;
-	job = xcalloc(1, sizeof(*job));
-	job->job = (struct store_job){ .run = run_put, .done = done_put };
-	job->ingest = ingest;
-	job->client = client;
-	job->signer = signer;
-	job->msg = proto_move(msg);
-	(void)text_to_u64(job->msg.delivery.version, strlen(job->msg.delivery.version),
-	    UINT32_MAX, &version);
-	kick_event_read(job->msg.delivery.type, (uint32_t)version,
-	    job->msg.delivery.body.data, job->msg.delivery.body.length, &job->view);
-	fill(job, now, sent, (uint32_t)version);
-	LIST_INSERT_HEAD(&ingest->pending, job, entry);
-	ingest->stats.pending++;
-	store_submit(ingest->broker->store, &job->job);
+	}
+	(*stale)++;
+	refuse(client, msg, &ingest->stats.refused_stale,
+	    "its timestamp is ill-formed or outside the tolerance");
 }
 
 void
@@ -388,10 +450,17 @@ ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error)
 	ingest = xcalloc(1, sizeof(*ingest));
 	ingest->broker = broker;
 	ingest->ring = ring;
-	ingest->checker = kick_checker_new();
+	ingest->pool = check_pool_new(broker->base);
 	LIST_INIT(&ingest->pending);
 	*ret_ingest = ingest;
 	return 0;
+}
+
+void
+ingest_stop(struct ingest *ingest)
+{
+	check_pool_free(ingest->pool);
+	ingest->pool = NULL;
 }
 
 void
@@ -399,7 +468,6 @@ ingest_free(struct ingest *ingest)
 {
 	if (!ingest)
 		return;
-	kick_checker_free(ingest->checker);
 	kick_ring_free(ingest->ring);
 	free(ingest);
 }

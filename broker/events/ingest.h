@@ -18,7 +18,11 @@ struct ingest;
  * negative errno and a sentence in `error` (INGEST_ERROR_SIZE bytes). */
 int ingest_new(struct broker *broker, struct ingest **ret_ingest, char *error);
 
-/* NULL is allowed. No delivery may be pending. */
+/* Has what is being checked checked and given to the database. Call before that is
+ * closed; no delivery may come afterwards. */
+void ingest_stop(struct ingest *ingest);
+
+/* NULL is allowed. No delivery may be pending; ingest_stop was called. */
 void ingest_free(struct ingest *ingest);
 
 /* Forgets who is to be answered: what is in progress is stored all the same. */

@@ -31,7 +31,8 @@
  * instead of each waiting for two (performance.md, "Slow disk"). A lone job never
  * waits. */
 #define LINGER_COMPANY 4
-#define LINGER_SHARE 2
+#define LINGER_SHARE 4
+#define LINGER_FROM_US 1000
 #define LINGER_MAX_US 2000
 
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
@@ -163,7 +164,8 @@ linger_ns(const struct store *store)
 {
 	uint32_t us = store->stats.commit_us / LINGER_SHARE;
 
-	if (store->last_batch < LINGER_COMPANY || store->stopping)
+	if (store->last_batch < LINGER_COMPANY || store->stopping ||
+	    store->stats.commit_us < LINGER_FROM_US)
 		return 0;
 	return (us < LINGER_MAX_US ? us : LINGER_MAX_US) * 1000L;
 }
@@ -329,6 +331,7 @@ store_open(
 	if (store->event_fd < 0 || !store->event ||
 	    pthread_create(&store->thread, NULL, thread_main, store) != 0)
 		abort();
+	(void)pthread_setname_np(store->thread, "store");
 	event_add(store->event, NULL);
 	*ret_store = store;
 	return 0;

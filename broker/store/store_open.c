@@ -20,6 +20,7 @@
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
 #include "broker/store/store_schema.h"
+#include "broker/store/store_vfs.h"
 #include "common/alloc.h"
 
 /* Magic numbers of statfs(2) for file systems whose locks cannot be trusted. */
@@ -222,11 +223,13 @@ db_open(struct db *db, const char *path, char *error)
 {
 	int result = prepare_file(path, error);
 
+	if (result == 0 && store_vfs_register() < 0)
+		result = fail(-EIO, error, path, "SQLite has no file system");
 	if (result < 0)
 		return result;
 	if (sqlite3_open_v2(path, &db->handle,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
-		NULL) != SQLITE_OK) {
+		store_vfs_name) != SQLITE_OK) {
 		result = fail_sqlite(db, path, "opening", error);
 		goto out;
 	}

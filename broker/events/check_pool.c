@@ -1,0 +1,274 @@
+/*
+ * The threads that check deliveries. Owns them, their checkers and the two queues.
+ * Called by ingest only.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "broker/events/check_pool.h"
+#include "broker/events/kick_keys.h"
+#include "common/alloc.h"
+
+struct queue {
+	struct check_job *first;
+	struct check_job **last;
+	size_t count;
+};
+
+struct check_pool {
+	pthread_mutex_t lock; /* over everything below down to `stopping` */
+	pthread_cond_t wake;
+	struct queue todo;
+	struct queue finished;
+	unsigned idle; /* threads that wait */
+	bool stopping;
+	pthread_t threads[CHECK_THREADS_MAX];
+	unsigned thread_count;
+	int event_fd;
+	struct event *event;
+	/* The loop's own. */
+	struct queue gathered; /* in this turn of the loop */
+	struct event *flush_event;
+	size_t in_work;
+	struct kick_checker *checker;
+};
+
+static void
+queue_init(struct queue *queue)
+{
+	*queue = (struct queue){ .last = &queue->first };
+}
+
+static void
+queue_add(struct queue *queue, struct check_job *job)
+{
+	job->next = NULL;
+	*queue->last = job;
+	queue->last = &job->next;
+	queue->count++;
+}
+
+static struct check_job *
+queue_take(struct queue *queue)
+{
+	struct check_job *job = queue->first;
+
+	if (!job)
+		return NULL;
+	queue->first = job->next;
+	if (!queue->first)
+		queue->last = &queue->first;
+	queue->count--;
+	return job;
+}
+
+/* A thread. */
+
+/* A fair share of what waits, at most a chunk. */
+static size_t
+take_chunk(struct check_pool *pool, struct check_job *jobs[static CHECK_CHUNK])
+{
+	size_t share =
+	    (pool->todo.count + pool->thread_count - 1) / pool->thread_count;
+	size_t count = 0;
+
+	while (count < share && count < CHECK_CHUNK)
+		jobs[count++] = queue_take(&pool->todo);
+	return count;
+}
+
+static size_t
+next_chunk(struct check_pool *pool, struct check_job *jobs[static CHECK_CHUNK])
+{
+	size_t count;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	while (pool->todo.count == 0 && !pool->stopping) {
+		pool->idle++;
+		(void)pthread_cond_wait(&pool->wake, &pool->lock);
+		pool->idle--;
+	}
+	count = take_chunk(pool, jobs);
+	(void)pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+static void
+hand_back(struct check_pool *pool, struct check_job *const jobs[], size_t count)
+{
+	const uint64_t one = 1;
+	bool first;
+	size_t i;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	first = pool->finished.count == 0;
+	for (i = 0; i < count; i++)
+		queue_add(&pool->finished, jobs[i]);
+	(void)pthread_mutex_unlock(&pool->lock);
+	/* A full counter wakes the loop as well. */
+	if (first && write(pool->event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct check_pool *pool = arg;
+	struct kick_checker *checker = kick_checker_new();
+	struct check_job *jobs[CHECK_CHUNK];
+	size_t count;
+	size_t i;
+
+	while ((count = next_chunk(pool, jobs)) > 0) {
+		for (i = 0; i < count; i++)
+			jobs[i]->work(jobs[i], checker);
+		hand_back(pool, jobs, count);
+	}
+	kick_checker_free(checker);
+	return NULL;
+}
+
+/* The loop's side. */
+
+static void
+finish_jobs(struct check_pool *pool)
+{
+	struct check_job *job;
+	struct check_job *next;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	job = pool->finished.first;
+	queue_init(&pool->finished);
+	(void)pthread_mutex_unlock(&pool->lock);
+	for (; job; job = next) {
+		next = job->next;
+		pool->in_work--;
+		job->done(job);
+	}
+}
+
+static void
+on_finished(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+	ssize_t length = read(fd, &count, sizeof(count));
+
+	(void)length;
+	(void)what;
+	finish_jobs(arg);
+}
+
+static unsigned
+wanted_threads(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cores < 1)
+		return 1;
+	return cores < CHECK_THREADS_MAX ? (unsigned)cores : CHECK_THREADS_MAX;
+}
+
+struct check_pool *
+check_pool_new(struct event_base *base)
+{
+	struct check_pool *pool = xcalloc(1, sizeof(*pool));
+
+	queue_init(&pool->todo);
+	queue_init(&pool->finished);
+	queue_init(&pool->gathered);
+	pool->checker = kick_checker_new();
+	(void)pthread_mutex_init(&pool->lock, NULL);
+	(void)pthread_cond_init(&pool->wake, NULL);
+	pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pool->event =
+	    event_new(base, pool->event_fd, EV_READ | EV_PERSIST, on_finished, pool);
+	pool->flush_event = event_new(base, -1, 0, on_flush, pool);
+	if (pool->event_fd < 0 || !pool->event || !pool->flush_event)
+		abort();
+	event_add(pool->event, NULL);
+	pool->thread_count = wanted_threads();
+	for (unsigned i = 0; i < pool->thread_count; i++) {
+		if (pthread_create(&pool->threads[i], NULL, thread_main, pool) != 0)
+			abort();
+		(void)pthread_setname_np(pool->threads[i], "check");
+	}
+	return pool;
+}
+
+/* Hands what was gathered to the threads: one lock and one wake-up for all of it. */
+static void
+hand_over(struct check_pool *pool)
+{
+	unsigned idle;
+
+	if (pool->gathered.count == 0)
+		return;
+	(void)pthread_mutex_lock(&pool->lock);
+	*pool->todo.last = pool->gathered.first;
+	pool->todo.last = pool->gathered.last;
+	pool->todo.count += pool->gathered.count;
+	idle = pool->idle;
+	(void)pthread_mutex_unlock(&pool->lock);
+	if (idle > 1 && pool->gathered.count > 1)
+		(void)pthread_cond_broadcast(&pool->wake);
+	else if (idle > 0)
+		(void)pthread_cond_signal(&pool->wake);
+	pool->in_work += pool->gathered.count;
+	queue_init(&pool->gathered);
+}
+
+/* The turn is over. A lone delivery is checked here, for no thread is faster than none. */
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct check_pool *pool = arg;
+	struct check_job *job;
+
+	(void)fd;
+	(void)what;
+	if (pool->gathered.count != 1 || pool->in_work > 0) {
+		hand_over(pool);
+		return;
+	}
+	job = queue_take(&pool->gathered);
+	job->work(job, pool->checker);
+	job->done(job);
+}
+
+void
+check_pool_submit(struct check_pool *pool, struct check_job *job)
+{
+	queue_add(&pool->gathered, job);
+	if (pool->gathered.count == 1)
+		event_active(pool->flush_event, EV_TIMEOUT, 1);
+	else if (pool->gathered.count == CHECK_CHUNK)
+		hand_over(pool);
+}
+
+void
+check_pool_free(struct check_pool *pool)
+{
+	if (!pool)
+		return;
+	hand_over(pool);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	(void)pthread_mutex_unlock(&pool->lock);
+	(void)pthread_cond_broadcast(&pool->wake);
+	for (unsigned i = 0; i < pool->thread_count; i++)
+		(void)pthread_join(pool->threads[i], NULL);
+	finish_jobs(pool);
+	event_free(pool->event);
+	event_free(pool->flush_event);
+	kick_checker_free(pool->checker);
+	(void)close(pool->event_fd);
+	(void)pthread_mutex_destroy(&pool->lock);
+	(void)pthread_cond_destroy(&pool->wake);
+	free(pool);
+}

@@ -1,0 +1,260 @@
+/*
+ * A VFS over SQLite's default one that gathers neighbouring writes. Owns the buffer of
+ * every file that is opened through it. Used on the database's thread, and by the loop
+ * before that thread runs.
+ *
+ * A write that fails late, when the gathered bytes are written before a sync or a read,
+ * is reported by that call. SQLite takes an error there as it takes one of the write
+ * itself: the transaction is rolled back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "broker/store/store_vfs.h"
+#include "common/alloc.h"
+
+const char store_vfs_name[] = "streamhold";
+
+struct file {
+	sqlite3_file base; /* must be first */
+	sqlite3_int64 start; /* where the gathered bytes belong */
+	int length;
+	char *bytes;
+	sqlite3_file real[]; /* of the default VFS, as large as that wants */
+};
+
+static sqlite3_vfs *
+real_vfs(sqlite3_vfs *vfs)
+{
+	return vfs->pAppData;
+}
+
+static struct file *
+of(sqlite3_file *base)
+{
+	return (struct file *)base;
+}
+
+/* Writes what was gathered. It is forgotten even when that fails. */
+static int
+flush(struct file *file)
+{
+	int length = file->length;
+
+	if (length == 0)
+		return SQLITE_OK;
+	file->length = 0;
+	return file->real->pMethods->xWrite(
+	    file->real, file->bytes, length, file->start);
+}
+
+static int
+file_close(sqlite3_file *base)
+{
+	struct file *file = of(base);
+	int flushed = flush(file);
+	int closed = file->real->pMethods->xClose(file->real);
+
+	free(file->bytes);
+	file->bytes = NULL;
+	return flushed != SQLITE_OK ? flushed : closed;
+}
+
+static int
+file_read(sqlite3_file *base, void *bytes, int length, sqlite3_int64 offset)
+{
+	struct file *file = of(base);
+	int result = SQLITE_OK;
+
+	if (file->length > 0 && offset < file->start + file->length &&
+	    offset + length > file->start)
+		result = flush(file);
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xRead(file->real, bytes, length, offset);
+}
+
+static int
+file_write(sqlite3_file *base, const void *bytes, int length, sqlite3_int64 offset)
+{
+	struct file *file = of(base);
+	int result;
+
+	if (file->length > 0 &&
+	    (offset != file->start + file->length ||
+		length > STORE_VFS_GATHER_MAX - file->length)) {
+		result = flush(file);
+		if (result != SQLITE_OK)
+			return result;
+	}
+	if (length > STORE_VFS_GATHER_MAX)
+		return file->real->pMethods->xWrite(file->real, bytes, length, offset);
+	if (!file->bytes)
+		file->bytes = xmalloc(STORE_VFS_GATHER_MAX);
+	if (file->length == 0)
+		file->start = offset;
+	memcpy(file->bytes + file->length, bytes, (size_t)length);
+	file->length += length;
+	return SQLITE_OK;
+}
+
+static int
+file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+	struct file *file = of(base);
+	int result = flush(file);
+
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xTruncate(file->real, size);
+}
+
+static int
+file_sync(sqlite3_file *base, int flags)
+{
+	struct file *file = of(base);
+	int result = flush(file);
+
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xSync(file->real, flags);
+}
+
+static int
+file_size(sqlite3_file *base, sqlite3_int64 *ret_size)
+{
+	struct file *file = of(base);
+	int result = flush(file);
+
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xFileSize(file->real, ret_size);
+}
+
+static int
+file_lock(sqlite3_file *base, int lock)
+{
+	struct file *file = of(base);
+
+	return file->real->pMethods->xLock(file->real, lock);
+}
+
+static int
+file_unlock(sqlite3_file *base, int lock)
+{
+	struct file *file = of(base);
+	int result = flush(file);
+
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xUnlock(file->real, lock);
+}
+
+static int
+file_reserved(sqlite3_file *base, int *ret_reserved)
+{
+	struct file *file = of(base);
+
+	return file->real->pMethods->xCheckReservedLock(file->real, ret_reserved);
+}
+
+static int
+file_control(sqlite3_file *base, int operation, void *arg)
+{
+	struct file *file = of(base);
+	int result = flush(file);
+
+	if (result != SQLITE_OK)
+		return result;
+	return file->real->pMethods->xFileControl(file->real, operation, arg);
+}
+
+static int
+file_sector(sqlite3_file *base)
+{
+	return of(base)->real->pMethods->xSectorSize(of(base)->real);
+}
+
+static int
+file_traits(sqlite3_file *base)
+{
+	return of(base)->real->pMethods->xDeviceCharacteristics(of(base)->real);
+}
+
+/* Version 1 of the methods: no shared memory, for the one connection keeps the WAL's
+ * index to itself, and no mapping. */
+static const sqlite3_io_methods methods = {
+	.iVersion = 1,
+	.xClose = file_close,
+	.xRead = file_read,
+	.xWrite = file_write,
+	.xTruncate = file_truncate,
+	.xSync = file_sync,
+	.xFileSize = file_size,
+	.xLock = file_lock,
+	.xUnlock = file_unlock,
+	.xCheckReservedLock = file_reserved,
+	.xFileControl = file_control,
+	.xSectorSize = file_sector,
+	.xDeviceCharacteristics = file_traits,
+};
+
+static int
+vfs_open(
+    sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *ret_flags)
+{
+	struct file *file = of(base);
+	sqlite3_vfs *real = real_vfs(vfs);
+	int result;
+
+	memset(file, 0, sizeof(*file));
+	result = real->xOpen(real, name, file->real, flags, ret_flags);
+	if (result == SQLITE_OK || file->real->pMethods)
+		file->base.pMethods = &methods;
+	return result;
+}
+
+static int
+vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
+{
+	return real_vfs(vfs)->xDelete(real_vfs(vfs), name, sync);
+}
+
+static int
+vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret_result)
+{
+	return real_vfs(vfs)->xAccess(real_vfs(vfs), name, flags, ret_result);
+}
+
+static int
+vfs_full_name(sqlite3_vfs *vfs, const char *name, int size, char *ret_name)
+{
+	return real_vfs(vfs)->xFullPathname(real_vfs(vfs), name, size, ret_name);
+}
+
+int
+store_vfs_register(void)
+{
+	static sqlite3_vfs vfs;
+	sqlite3_vfs *real;
+
+	if (vfs.zName)
+		return 0;
+	real = sqlite3_vfs_find(NULL);
+	if (!real)
+		return -ENOSYS;
+	/* What is not about files stays the default's. */
+	vfs = *real;
+	vfs.pNext = NULL;
+	vfs.zName = store_vfs_name;
+	vfs.pAppData = real;
+	vfs.szOsFile = (int)sizeof(struct file) + real->szOsFile;
+	vfs.xOpen = vfs_open;
+	vfs.xDelete = vfs_delete;
+	vfs.xAccess = vfs_access;
+	vfs.xFullPathname = vfs_full_name;
+	return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? 0 : -ENOMEM;
+}

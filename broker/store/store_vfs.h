@@ -1,0 +1,24 @@
+/*
+ * How SQLite writes its files: as the system's own VFS does, but with neighbouring
+ * writes gathered into one. Only store_open.c opens through it.
+ *
+ * SQLite writes every page of a commit to the WAL in two calls, and every page of a
+ * checkpoint in one; here a commit is one write and one sync
+ * (docs/decisions/0004-group-commit.md). What is gathered is written before anything
+ * else is done with the file: before a sync, a read of the same bytes, a change of its
+ * size, a lock. So a commit that was reported is on the disk as it would be without
+ * this, and what is lost with the process was not committed.
+ */
+#ifndef BROKER_STORE_STORE_VFS_H
+#define BROKER_STORE_STORE_VFS_H
+
+/* Bytes gathered for one file at most. */
+#define STORE_VFS_GATHER_MAX (256 * 1024)
+
+/* Name of the VFS, for sqlite3_open_v2. */
+extern const char store_vfs_name[];
+
+/* Registers it; more than once does no harm. 0 or a negative errno. */
+int store_vfs_register(void);
+
+#endif
