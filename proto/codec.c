@@ -102,49 +102,43 @@ buf_writer(void *data, const char *bytes, size_t length)
 	return 0;
 }
 
+/* Checks a field against its table and packs it. NULL, or why it does not fit. */
 static const char *
-check_field(const struct proto_msg *msg, const struct proto_field *field)
+pack_number(msgpack_packer *packer, const struct proto_msg *msg,
+    const struct proto_field *field)
 {
-	const uint8_t *bytes;
-	size_t length;
-	uint64_t number;
+	uint64_t number = field_number(msg, field);
 
-	if (is_number(field)) {
-		number = field_number(msg, field);
-		return number < field->least || number > field->most ? "out of range"
-								     : NULL;
-	}
-	bytes = field_bytes(msg, field, &length);
-	if (!bytes)
-		return field->maybe || (field->least == 0 && field->kind != PROTO_text)
-		    ? NULL
-		    : "absent";
-	return length < field->least || length > field->most ? "length out of range"
-							     : NULL;
+	if (number < field->least || number > field->most)
+		return "out of range";
+	if (field->kind != PROTO_flag)
+		msgpack_pack_uint64(packer, number);
+	else if (number)
+		msgpack_pack_true(packer);
+	else
+		msgpack_pack_false(packer);
+	return NULL;
 }
 
-static void
+static const char *
 pack_field(msgpack_packer *packer, const struct proto_msg *msg,
     const struct proto_field *field)
 {
 	const uint8_t *bytes;
 	size_t length;
 
-	if (field->kind == PROTO_flag) {
-		if (field_number(msg, field))
-			msgpack_pack_true(packer);
-		else
-			msgpack_pack_false(packer);
-		return;
-	}
-	if (is_number(field)) {
-		msgpack_pack_uint64(packer, field_number(msg, field));
-		return;
-	}
+	if (is_number(field))
+		return pack_number(packer, msg, field);
 	bytes = field_bytes(msg, field, &length);
 	if (!bytes && field->maybe) {
 		msgpack_pack_nil(packer);
-	} else if (field->kind == PROTO_text) {
+		return NULL;
+	}
+	if (!bytes && (field->least > 0 || field->kind == PROTO_text))
+		return "absent";
+	if (length < field->least || length > field->most)
+		return "length out of range";
+	if (field->kind == PROTO_text) {
 		msgpack_pack_str(packer, length);
 		msgpack_pack_str_body(packer, bytes, length);
 	} else {
@@ -152,6 +146,7 @@ pack_field(msgpack_packer *packer, const struct proto_msg *msg,
 		if (length)
 			msgpack_pack_bin_body(packer, bytes, length);
 	}
+	return NULL;
 }
 
 static void
@@ -163,6 +158,16 @@ put_length(uint8_t *at, size_t length)
 	at[3] = (uint8_t)length;
 }
 
+/* Removes what was written after the first `length` bytes. */
+static void
+take_back(struct buf *out, size_t length)
+{
+	size_t more = buf_length(out) - length;
+
+	wipe(buf_bytes(out) + length, more);
+	out->end -= more;
+}
+
 int
 proto_encode(const struct proto_msg *msg, enum proto_direction direction,
     size_t frame_max, struct buf *out, const char **ret_what)
@@ -170,6 +175,7 @@ proto_encode(const struct proto_msg *msg, enum proto_direction direction,
 	const struct proto_schema *schema = proto_schema((unsigned)msg->type);
 	msgpack_packer packer;
 	size_t before = buf_length(out);
+	const char *why;
 	size_t length;
 	size_t i;
 
@@ -177,24 +183,22 @@ proto_encode(const struct proto_msg *msg, enum proto_direction direction,
 		return refuse(-EINVAL, "message", NULL, "unknown type", ret_what);
 	if (!(schema->direction & direction))
 		return refuse(-EINVAL, schema->name, NULL, "wrong direction", ret_what);
-	for (i = 0; i < schema->field_count; i++) {
-		const char *why = check_field(msg, &schema->fields[i]);
-
-		if (why)
-			return refuse(-EINVAL, schema->name, schema->fields[i].name,
-			    why, ret_what);
-	}
 	buf_add(out, "\0\0\0\0", 4);
 	msgpack_packer_init(&packer, out, buf_writer);
 	msgpack_pack_array(&packer, HEADER_FIELDS + schema->field_count);
 	msgpack_pack_uint32(&packer, (uint32_t)msg->type);
 	msgpack_pack_uint32(&packer, msg->rid);
-	for (i = 0; i < schema->field_count; i++)
-		pack_field(&packer, msg, &schema->fields[i]);
+	for (i = 0; i < schema->field_count; i++) {
+		why = pack_field(&packer, msg, &schema->fields[i]);
+		if (!why)
+			continue;
+		take_back(out, before);
+		return refuse(
+		    -EINVAL, schema->name, schema->fields[i].name, why, ret_what);
+	}
 	length = buf_length(out) - before - 4;
 	if (length + 4 > frame_max) {
-		wipe(buf_bytes(out) + before, length + 4);
-		out->end -= length + 4;
+		take_back(out, before);
 		return refuse(
 		    -EMSGSIZE, schema->name, NULL, "frame too long", ret_what);
 	}

@@ -74,8 +74,7 @@ queue_take(struct queue *queue)
 static size_t
 take_chunk(struct check_pool *pool, struct check_job *jobs[static CHECK_CHUNK])
 {
-	size_t share =
-	    (pool->todo.count + pool->thread_count - 1) / pool->thread_count;
+	size_t share = (pool->todo.count + pool->thread_count - 1) / pool->thread_count;
 	size_t count = 0;
 
 	while (count < share && count < CHECK_CHUNK)
@@ -164,6 +163,47 @@ on_finished(evutil_socket_t fd, short what, void *arg)
 	finish_jobs(arg);
 }
 
+/* Hands what was gathered to the threads: one lock and one wake-up for all of it. */
+static void
+hand_over(struct check_pool *pool)
+{
+	unsigned idle;
+
+	if (pool->gathered.count == 0)
+		return;
+	(void)pthread_mutex_lock(&pool->lock);
+	*pool->todo.last = pool->gathered.first;
+	pool->todo.last = pool->gathered.last;
+	pool->todo.count += pool->gathered.count;
+	idle = pool->idle;
+	(void)pthread_mutex_unlock(&pool->lock);
+	if (idle > 1 && pool->gathered.count > 1)
+		(void)pthread_cond_broadcast(&pool->wake);
+	else if (idle > 0)
+		(void)pthread_cond_signal(&pool->wake);
+	pool->in_work += pool->gathered.count;
+	queue_init(&pool->gathered);
+}
+
+/* The turn is over. A lone delivery is checked here, for no thread is faster than none.
+ */
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct check_pool *pool = arg;
+	struct check_job *job;
+
+	(void)fd;
+	(void)what;
+	if (pool->gathered.count != 1 || pool->in_work > 0) {
+		hand_over(pool);
+		return;
+	}
+	job = queue_take(&pool->gathered);
+	job->work(job, pool->checker);
+	job->done(job);
+}
+
 static unsigned
 wanted_threads(void)
 {
@@ -199,46 +239,6 @@ check_pool_new(struct event_base *base)
 		(void)pthread_setname_np(pool->threads[i], "check");
 	}
 	return pool;
-}
-
-/* Hands what was gathered to the threads: one lock and one wake-up for all of it. */
-static void
-hand_over(struct check_pool *pool)
-{
-	unsigned idle;
-
-	if (pool->gathered.count == 0)
-		return;
-	(void)pthread_mutex_lock(&pool->lock);
-	*pool->todo.last = pool->gathered.first;
-	pool->todo.last = pool->gathered.last;
-	pool->todo.count += pool->gathered.count;
-	idle = pool->idle;
-	(void)pthread_mutex_unlock(&pool->lock);
-	if (idle > 1 && pool->gathered.count > 1)
-		(void)pthread_cond_broadcast(&pool->wake);
-	else if (idle > 0)
-		(void)pthread_cond_signal(&pool->wake);
-	pool->in_work += pool->gathered.count;
-	queue_init(&pool->gathered);
-}
-
-/* The turn is over. A lone delivery is checked here, for no thread is faster than none. */
-static void
-on_flush(evutil_socket_t fd, short what, void *arg)
-{
-	struct check_pool *pool = arg;
-	struct check_job *job;
-
-	(void)fd;
-	(void)what;
-	if (pool->gathered.count != 1 || pool->in_work > 0) {
-		hand_over(pool);
-		return;
-	}
-	job = queue_take(&pool->gathered);
-	job->work(job, pool->checker);
-	job->done(job);
 }
 
 void

@@ -19,7 +19,7 @@
 const char store_vfs_name[] = "streamhold";
 
 struct file {
-	sqlite3_file base; /* must be first */
+	sqlite3_file base;   /* must be first */
 	sqlite3_int64 start; /* where the gathered bytes belong */
 	int length;
 	char *bytes;

@@ -1,0 +1,219 @@
+/*
+ * Writes that are gathered: what a reader of the file itself sees, and when. A second
+ * descriptor stands for what would be there after the process was killed.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "broker/store/store_vfs.h"
+
+#define PAGE 4096
+
+static char folder[] = "/tmp/streamhold-vfs-XXXXXX";
+static char path[128];
+static sqlite3_file *file;
+static sqlite3_vfs *vfs;
+
+static off_t
+real_size(void)
+{
+	struct stat info;
+
+	assert_int_equal(stat(path, &info), 0);
+	return info.st_size;
+}
+
+static void
+put(int page, int letter, int expected)
+{
+	char bytes[PAGE];
+
+	memset(bytes, letter, sizeof(bytes));
+	assert_int_equal(
+	    file->pMethods->xWrite(file, bytes, PAGE, (sqlite3_int64)page * PAGE),
+	    expected);
+}
+
+static int
+letter_at(int page)
+{
+	char bytes[PAGE];
+
+	assert_int_equal(
+	    file->pMethods->xRead(file, bytes, PAGE, (sqlite3_int64)page * PAGE),
+	    SQLITE_OK);
+	assert_int_equal(bytes[0], bytes[PAGE - 1]);
+	return bytes[0];
+}
+
+static void
+test_neighbours_wait_for_the_sync(void **state)
+{
+	(void)state;
+	put(0, 'a', SQLITE_OK);
+	put(1, 'b', SQLITE_OK);
+	assert_int_equal(real_size(), 0);
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	assert_int_equal(real_size(), 2 * PAGE);
+	assert_int_equal(letter_at(0), 'a');
+	assert_int_equal(letter_at(1), 'b');
+}
+
+static void
+test_a_read_sees_what_waits(void **state)
+{
+	(void)state;
+	put(0, 'a', SQLITE_OK);
+	put(1, 'b', SQLITE_OK);
+	assert_int_equal(letter_at(1), 'b');
+	put(0, 'c', SQLITE_OK);
+	assert_int_equal(letter_at(0), 'c');
+	assert_int_equal(letter_at(1), 'b');
+}
+
+static void
+test_a_gap_writes_what_waits(void **state)
+{
+	(void)state;
+	put(0, 'a', SQLITE_OK);
+	put(5, 'f', SQLITE_OK);
+	assert_int_equal(real_size(), PAGE);
+	put(5, 'g', SQLITE_OK); /* over the bytes that wait */
+	assert_int_equal(letter_at(5), 'g');
+	assert_int_equal(letter_at(0), 'a');
+}
+
+static void
+test_size_truncation_and_close(void **state)
+{
+	sqlite3_int64 size = 0;
+
+	(void)state;
+	put(0, 'a', SQLITE_OK);
+	put(1, 'b', SQLITE_OK);
+	assert_int_equal(file->pMethods->xFileSize(file, &size), SQLITE_OK);
+	assert_int_equal(size, 2 * PAGE);
+	put(2, 'c', SQLITE_OK);
+	assert_int_equal(file->pMethods->xTruncate(file, PAGE), SQLITE_OK);
+	assert_int_equal(real_size(), PAGE);
+	put(1, 'd', SQLITE_OK);
+	assert_int_equal(file->pMethods->xClose(file), SQLITE_OK);
+	file->pMethods = NULL;
+	assert_int_equal(real_size(), 2 * PAGE);
+}
+
+static void
+test_no_more_than_the_limit_waits(void **state)
+{
+	const int pages = STORE_VFS_GATHER_MAX / PAGE;
+	int i;
+
+	(void)state;
+	for (i = 0; i < pages; i++)
+		put(i, 'a' + i % 26, SQLITE_OK);
+	assert_int_equal(real_size(), 0);
+	put(pages, 'z', SQLITE_OK);
+	assert_int_equal(real_size(), STORE_VFS_GATHER_MAX);
+	for (i = 0; i < pages; i++)
+		assert_int_equal(letter_at(i), 'a' + i % 26);
+}
+
+/* Where the disk has no room the next call says so, and what did not fit is gone. */
+static void
+test_a_late_failure_is_told(void **state)
+{
+	const struct rlimit small = { .rlim_cur = PAGE, .rlim_max = RLIM_INFINITY };
+	const struct rlimit none = { .rlim_cur = RLIM_INFINITY,
+		.rlim_max = RLIM_INFINITY };
+	int result;
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	put(4, 'a', SQLITE_OK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_not_equal(result, SQLITE_OK);
+	assert_int_equal(real_size(), 0);
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	put(0, 'b', SQLITE_OK);
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	assert_int_equal(letter_at(0), 'b');
+}
+
+static int
+set_up(void **state)
+{
+	int flags = 0;
+
+	(void)state;
+	file = calloc(1, (size_t)vfs->szOsFile);
+	return vfs->xOpen(vfs, path, file,
+		   SQLITE_OPEN_WAL | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+		   &flags) == SQLITE_OK
+	    ? 0
+	    : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	if (file->pMethods)
+		(void)file->pMethods->xClose(file);
+	free(file);
+	return unlink(path);
+}
+
+static int
+set_up_all(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder) || store_vfs_register() < 0 || store_vfs_register() < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/file-wal", folder);
+	vfs = sqlite3_vfs_find(store_vfs_name);
+	return vfs ? 0 : -1;
+}
+
+static int
+tear_down_all(void **state)
+{
+	(void)state;
+	return rmdir(folder);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_neighbours_wait_for_the_sync, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_read_sees_what_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_gap_writes_what_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_size_truncation_and_close, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_no_more_than_the_limit_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_late_failure_is_told, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}
