@@ -184,10 +184,44 @@ file_traits(sqlite3_file *base)
 	return of(base)->real->pMethods->xDeviceCharacteristics(of(base)->real);
 }
 
-/* Version 1 of the methods: no shared memory, for the one connection keeps the WAL's
- * index to itself, and no mapping. */
+/* The WAL's index is shared memory until the connection has the file to itself. */
+
+static int
+file_shm_map(
+    sqlite3_file *base, int region, int size, int extend, void volatile **ret_at)
+{
+	sqlite3_file *real = of(base)->real;
+
+	return real->pMethods->xShmMap(real, region, size, extend, ret_at);
+}
+
+static int
+file_shm_lock(sqlite3_file *base, int offset, int count, int flags)
+{
+	sqlite3_file *real = of(base)->real;
+
+	return real->pMethods->xShmLock(real, offset, count, flags);
+}
+
+static void
+file_shm_barrier(sqlite3_file *base)
+{
+	sqlite3_file *real = of(base)->real;
+
+	real->pMethods->xShmBarrier(real);
+}
+
+static int
+file_shm_unmap(sqlite3_file *base, int remove)
+{
+	sqlite3_file *real = of(base)->real;
+
+	return real->pMethods->xShmUnmap(real, remove);
+}
+
+/* Version 2: the file is not mapped. */
 static const sqlite3_io_methods methods = {
-	.iVersion = 1,
+	.iVersion = 2,
 	.xClose = file_close,
 	.xRead = file_read,
 	.xWrite = file_write,
@@ -200,6 +234,10 @@ static const sqlite3_io_methods methods = {
 	.xFileControl = file_control,
 	.xSectorSize = file_sector,
 	.xDeviceCharacteristics = file_traits,
+	.xShmMap = file_shm_map,
+	.xShmLock = file_shm_lock,
+	.xShmBarrier = file_shm_barrier,
+	.xShmUnmap = file_shm_unmap,
 };
 
 static int
