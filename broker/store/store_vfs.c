@@ -3,9 +3,10 @@
  * every file that is opened through it. Used on the database's thread, and by the loop
  * before that thread runs.
  *
- * A write that fails late, when the gathered bytes are written before a sync or a read,
- * is reported by that call. SQLite takes an error there as it takes one of the write
- * itself: the transaction is rolled back.
+ * A write that fails late, when the gathered bytes are written before something else is
+ * done with the file, fails every call after it until a sync has told of it. SQLite
+ * does not look at the results of all calls, but nothing counts as stored before a
+ * sync.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct file {
 	sqlite3_file base;   /* must be first */
 	sqlite3_int64 start; /* where the gathered bytes belong */
 	int length;
+	int failed; /* a write of gathered bytes that no sync has told of, else 0 */
 	char *bytes;
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
@@ -38,17 +40,17 @@ of(sqlite3_file *base)
 	return (struct file *)base;
 }
 
-/* Writes what was gathered. It is forgotten even when that fails. */
+/* Writes what was gathered; it is forgotten even when that fails. */
 static int
 flush(struct file *file)
 {
 	int length = file->length;
 
-	if (length == 0)
-		return SQLITE_OK;
 	file->length = 0;
-	return file->real->pMethods->xWrite(
-	    file->real, file->bytes, length, file->start);
+	if (length > 0 && file->failed == SQLITE_OK)
+		file->failed = file->real->pMethods->xWrite(
+		    file->real, file->bytes, length, file->start);
+	return file->failed;
 }
 
 static int
@@ -67,7 +69,7 @@ static int
 file_read(sqlite3_file *base, void *bytes, int length, sqlite3_int64 offset)
 {
 	struct file *file = of(base);
-	int result = SQLITE_OK;
+	int result = file->failed;
 
 	if (file->length > 0 && offset < file->start + file->length &&
 	    offset + length > file->start)
@@ -81,8 +83,10 @@ static int
 file_write(sqlite3_file *base, const void *bytes, int length, sqlite3_int64 offset)
 {
 	struct file *file = of(base);
-	int result;
+	int result = file->failed;
 
+	if (result != SQLITE_OK)
+		return result;
 	if (file->length > 0 &&
 	    (offset != file->start + file->length ||
 		length > STORE_VFS_GATHER_MAX - file->length)) {
@@ -118,6 +122,7 @@ file_sync(sqlite3_file *base, int flags)
 	struct file *file = of(base);
 	int result = flush(file);
 
+	file->failed = SQLITE_OK;
 	if (result != SQLITE_OK)
 		return result;
 	return file->real->pMethods->xSync(file->real, flags);
@@ -165,10 +170,7 @@ static int
 file_control(sqlite3_file *base, int operation, void *arg)
 {
 	struct file *file = of(base);
-	int result = flush(file);
 
-	if (result != SQLITE_OK)
-		return result;
 	return file->real->pMethods->xFileControl(file->real, operation, arg);
 }
 
