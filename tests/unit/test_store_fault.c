@@ -282,7 +282,7 @@ a_failed_sync_of_a_checkpoint_is_final(void **state)
 	assert_int_equal(store_rows(acked, ROWS, SIZE, 0), 0);
 	total = syncs;
 	assert_true(total > ROWS + 2); /* there were checkpoints */
-	for (at = 2; at < total - 4; at++) {
+	for (at = 2; at < total - 8; at++) {
 		close_store();
 		remove_file("");
 		remove_file("-wal");
