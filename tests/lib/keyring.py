@@ -76,6 +76,8 @@ class Keyring:
             stderr=subprocess.DEVNULL)
         self.daemon.stdin.write(password.encode())
         self.daemon.stdin.close()
+        # Not asked before it is there: the bus would start another one, which is locked.
+        wait_for(self.has_owner, 10)
         wait_for(lambda: self.locked() is False, 10)
         return self
 
@@ -91,6 +93,12 @@ class Keyring:
             word = PASSWORD.encode()
             link.sendall(b"\0" + struct.pack(">III", 12 + len(word), 1, len(word)) + word)
             assert struct.unpack(">II", link.recv(8, socket.MSG_WAITALL)) == (8, 0)
+
+    def has_owner(self):
+        """Whether a process has the name; asking starts none."""
+        return "true" in self.call("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                   "org.freedesktop.DBus.NameHasOwner",
+                                   "org.freedesktop.secrets")
 
     def pid(self):
         """The process that owns the name at present."""
@@ -110,9 +118,7 @@ class Keyring:
         pid = None
         if self.bus and self.bus.poll() is None:
             try:
-                if "true" in self.call("org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                       "org.freedesktop.DBus.NameHasOwner",
-                                       "org.freedesktop.secrets"):
+                if self.has_owner():
                     pid = self.pid()
             except subprocess.TimeoutExpired:
                 pass
