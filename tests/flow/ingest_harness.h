@@ -237,6 +237,7 @@ stop_broker(void)
 	front_disconnect(&hook);
 	front_disconnect(&api);
 	flows_end(&broker);
+	ingest_stop(broker.ingest);
 	store_close(broker.store);
 	ingest_free(broker.ingest);
 	subscriptions_stop(&broker);
