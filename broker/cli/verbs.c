@@ -64,7 +64,7 @@ const struct verb verbs[] = {
 	{ "subs list", "[NAME]", 0, 1, "",
 	    "show event subscriptions, channel by channel", verb_subs_list },
 	{ "subs set", "NAME EVENT...", 2, 64, "",
-	    "say which events of a channel are wanted (all: every one)",
+	    "say which events of a channel are wanted, or all",
 	    verb_subs_set },
 	{ "subs sync", "[NAME]", 0, 1, "dry-run",
 	    "compare with the platform now, and mend", verb_subs_sync },
