@@ -490,13 +490,31 @@ subscriptions_channel_count(const struct broker *broker)
 	return count;
 }
 
+/* Before the stored sets have been read, the configuration is what is known. */
+static const struct config_list *
+configured(const struct broker *broker, const struct store_account *row)
+{
+	const struct config_subscriptions *wanted = &broker->config.subscriptions.kick;
+	const char *name;
+	size_t i;
+
+	for (i = 0; i < wanted->count; i++) {
+		name = wanted->items[i].username;
+		if (text_equal_nocase(name, row->username) ||
+		    (row->login && text_equal_nocase(name, row->login)) ||
+		    (row->display_name && text_equal_nocase(name, row->display_name)))
+			return &wanted->items[i].events;
+	}
+	return NULL;
+}
+
 const struct config_list *
 subscriptions_wanted(const struct broker *broker, const struct store_account *row)
 {
 	const struct sub_channel *channel;
 
-	if (!broker->subscriptions) /* in the tests of other parts */
-		return NULL;
+	if (!broker->subscriptions)
+		return configured(broker, row);
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
 		if (channel->event_count > 0 && sub_channel_is_of(channel, row))
 			return &channel->names;
