@@ -22,8 +22,6 @@
 #include "common/text.h"
 
 static int notify_fd = -1;
-static struct sockaddr_un notify_address;
-static socklen_t notify_size;
 
 /* curl obeys proxy variables and netrc's HOME; libsecret's file backend has a switch
  * for tests that replaces the keystore. None of them may decide for the daemon. */
@@ -84,17 +82,22 @@ process_notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t length = path ? strlen(path) : 0;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	if (length < 2 || length >= sizeof(notify_address.sun_path) ||
+	if (length < 2 || length >= sizeof(address.sun_path) ||
 	    (path[0] != '/' && path[0] != '@'))
 		return;
-	notify_address.sun_family = AF_UNIX;
-	memcpy(notify_address.sun_path, path, length);
+	memcpy(address.sun_path, path, length);
 	if (path[0] == '@')
-		notify_address.sun_path[0] = '\0';
-	notify_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		address.sun_path[0] = '\0';
 	(void)unsetenv("NOTIFY_SOCKET");
+	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (notify_fd >= 0 &&
+	    connect(notify_fd, (struct sockaddr *)&address,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0) {
+		(void)close(notify_fd);
+		notify_fd = -1;
+	}
 }
 
 void
@@ -102,8 +105,7 @@ process_notify(const char *state)
 {
 	if (notify_fd < 0)
 		return;
-	(void)sendto(notify_fd, state, strlen(state), MSG_NOSIGNAL,
-	    (struct sockaddr *)&notify_address, notify_size);
+	(void)send(notify_fd, state, strlen(state), MSG_NOSIGNAL);
 }
 
 /* A number of the environment, which is then removed; 0 when it is none. */

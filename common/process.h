@@ -29,8 +29,9 @@ void process_harden(int passed);
 void process_block_signals(void);
 
 /* Sends a state to the socket in NOTIFY_SOCKET in the manner of sd_notify(3), for
- * instance "READY=1". Nothing happens when there is none. The socket is opened once by
- * process_notify_open, so that a front can tell after lock-down. */
+ * instance "READY=1". Nothing happens when there is none. process_notify_open opens and
+ * connects the socket, so that a front can tell after lock-down, which lets it send to no
+ * address. */
 void process_notify_open(void);
 void process_notify(const char *state);
 
