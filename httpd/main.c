@@ -4,7 +4,7 @@
  * It parses what strangers send, owns no secret, opens nothing and connects nowhere:
  * its listeners and its link socket are passed to it, and the broker connects to it.
  * main() is the list of steps; everything that opens or makes something happens before
- * the loop, which only accepts, reads, writes and waits.
+ * sandbox_enter, after which it can only accept, read, write and wait.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@
 #include "httpd/options.h"
 #include "httpd/rate.h"
 #include "httpd/route.h"
+#include "httpd/sandbox.h"
 #include "httpd/settings.h"
 #include "httpd/stream.h"
 #include "proto/watchdog.h"
@@ -159,7 +160,7 @@ make_parts(struct httpd *httpd, const struct options *options)
 		    : httpd->config.webhooks.max_body_bytes + PROTO_FRAME_EXTRA,
 		.port = httpd->port,
 		.addresses = listeners_addresses(httpd->listeners),
-		.sandbox = "",
+		.sandbox = sandbox_layers(),
 		.on_settings = settings_on_message,
 		.tell_load = tell_load,
 		.arg = httpd };
@@ -302,6 +303,7 @@ main(int argc, char **argv)
 	make_parts(&httpd, &options);
 	take_signals(&httpd);
 	process_notify_open();
+	sandbox_enter();
 	tell_ready(&httpd);
 	(void)event_base_dispatch(httpd.base);
 	log_info("stop", "stopped");

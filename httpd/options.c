@@ -11,6 +11,7 @@
 #include "common/version.h"
 #include "httpd/options.h"
 #include "httpd/route.h"
+#include "httpd/sandbox.h"
 
 enum { OPTION_ROLE = 256, OPTION_CONFIG, OPTION_SYSTEM, OPTION_BROKER_UID };
 
@@ -35,6 +36,7 @@ print_usage(FILE *file)
 	    "                    (default: own)\n"
 	    "  -n                check the configuration and end\n"
 	    "  -Q routes         print every URL: method, path, role\n"
+	    "  -Q sandbox        print every system call it may make\n"
 	    "  --version, --help\n"
 	    "Its sockets are passed by `streamhold up` or by systemd units.\n",
 	    file);
@@ -72,9 +74,12 @@ read_uid(const char *text)
 static _Noreturn void
 print_table(const char *name)
 {
-	if (strcmp(name, "routes") != 0)
-		usage_error("-Q knows: routes");
-	route_print(stdout);
+	if (strcmp(name, "routes") == 0)
+		route_print(stdout);
+	else if (strcmp(name, "sandbox") == 0)
+		sandbox_print(stdout);
+	else
+		usage_error("-Q knows: routes, sandbox");
 	exit(EXIT_STOPPED);
 }
 
