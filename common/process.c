@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/process.h"
+#include "common/sock.h"
 #include "common/text.h"
 
 static int notify_fd = -1;
@@ -80,10 +81,15 @@ process_block_signals(void)
 void
 process_notify_open(void)
 {
+	int passed = sock_passed(PROCESS_NOTIFY, 0);
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t length = path ? strlen(path) : 0;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
+	if (passed >= 0) {
+		notify_fd = passed;
+		return;
+	}
 	if (length < 2 || length >= sizeof(address.sun_path) ||
 	    (path[0] != '/' && path[0] != '@'))
 		return;

@@ -28,9 +28,13 @@ void process_harden(int passed);
  * one more of them does not kill it while it cleans up. */
 void process_block_signals(void);
 
-/* Sends a state to the socket in NOTIFY_SOCKET in the manner of sd_notify(3), for
- * instance "READY=1". Nothing happens when there is none. process_notify_open opens and
- * connects the socket, so that a front can tell after lock-down, which lets it send to no
+/* Name of a passed socket (sock_passed) that takes states. */
+#define PROCESS_NOTIFY "notify"
+
+/* Sends a state to the socket that was passed for it, else to the one in NOTIFY_SOCKET
+ * in the manner of sd_notify(3), for instance "READY=1". Nothing happens when there is
+ * none. It is looked for once by process_notify_open, after sock_passed_init, and
+ * connected there, so that a front can tell after lock-down, which lets it send to no
  * address. */
 void process_notify_open(void);
 void process_notify(const char *state);

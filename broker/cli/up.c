@@ -105,31 +105,6 @@ make_folders(struct up *up)
 	return 0;
 }
 
-/* An abstract socket with a name of the kernel's choice: children of any user reach
- * it, and messages count only from the children's processes. */
-static int
-open_notify(struct up *up)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	socklen_t size = sizeof(address);
-	int on = 1;
-
-	up->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (up->notify_fd >= 0 &&
-	    setsockopt(up->notify_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
-	    bind(up->notify_fd, (struct sockaddr *)&address,
-		sizeof(address.sun_family)) == 0 &&
-	    getsockname(up->notify_fd, (struct sockaddr *)&address, &size) == 0 &&
-	    size > offsetof(struct sockaddr_un, sun_path) + 1) {
-		(void)snprintf(up->notify_name, sizeof(up->notify_name), "@%.*s",
-		    (int)(size - offsetof(struct sockaddr_un, sun_path) - 1),
-		    address.sun_path + 1);
-		return 0;
-	}
-	log_error("up", "cannot open the readiness socket: %s", strerror(errno));
-	return EXIT_START;
-}
-
 static int
 open_signals(struct up *up)
 {
@@ -154,7 +129,7 @@ static int
 start(struct up *up)
 {
 	static int (*const steps[])(struct up *) = { find_programs, up_user_choose,
-		make_folders, open_signals, open_notify, up_listen_all };
+		make_folders, open_signals, up_listen_all };
 	size_t i;
 	int status = 0;
 
@@ -189,9 +164,7 @@ clear(struct up *up)
 int
 verb_up(struct cli *cli)
 {
-	struct up up = {
-		.config_copy = -1, .lock_fd = -1, .notify_fd = -1, .signal_fd = -1
-	};
+	struct up up = { .config_copy = -1, .lock_fd = -1, .signal_fd = -1 };
 	int status;
 
 	process_harden(0);

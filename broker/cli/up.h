@@ -69,6 +69,7 @@ struct up_child {
 
 	pid_t pid; /* 0: does not run */
 	int log_fd;
+	int notify_fd; /* our end of the socket on which it tells its state, or -1 */
 	struct up_lines lines;
 	int64_t started;    /* boot-time ms */
 	int64_t restart_at; /* boot-time ms; 0: not waiting to be started */
@@ -88,8 +89,6 @@ struct up {
 	char *config_path; /* absolute; NULL when there is no file */
 	int config_copy;   /* sealed copy for users who cannot read the file, or -1 */
 	int lock_fd;
-	int notify_fd;
-	char notify_name[64]; /* "@..." for NOTIFY_SOCKET */
 	int signal_fd;
 	uint16_t api_port;
 	uint16_t webhook_port;
@@ -151,6 +150,9 @@ void up_child_start(struct up *up, struct up_child *child);
 /* Collects a child that has ended: true and *ret_status as of waitpid(2). Its last
  * lines have been forwarded then. */
 bool up_child_collect(struct up_child *child, int *ret_status);
+
+/* Hears no more of what a child tells. */
+void up_child_close_notify(struct up_child *child);
 
 /* Closes what belongs to the row. */
 void up_child_clear(struct up_child *child);

@@ -1,7 +1,8 @@
 /*
  * One child of `streamhold up`: making it, and collecting what is left of it.
  *
- * A child gets its listeners and readiness socket in the manner of systemd, its own
+ * A child gets its listeners and a socket to tell that it is ready in the manner of
+ * systemd (each its own, which nobody else can write to), its own
  * process group (so that Ctrl-C reaches the supervisor alone and the order of stopping
  * is kept), its own user, and dies with the supervisor (PR_SET_PDEATHSIG). Its log
  * comes through a pipe that never blocks it.
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,7 @@ up_child_init(struct up *up, enum up_role role, const char *folder)
 	child->name = rows[role].name;
 	child->program = rows[role].program;
 	child->log_fd = -1;
+	child->notify_fd = -1;
 	child->backoff_ms = UP_BACKOFF_LEAST_MS;
 	child->path = xasprintf("%s/%s", folder, child->program);
 	child->program_fd = open(child->path, O_PATH | O_CLOEXEC);
@@ -103,9 +106,10 @@ park(const struct up_child *child, int fd)
 /* Puts the descriptors at 3 and up, and names them. Everything else is close-on-exec.
  * Returns the number of the configuration's copy, or -1. */
 static int
-pass_descriptors(const struct up *up, const struct up_child *child, bool with_copy)
+pass_descriptors(
+    const struct up *up, const struct up_child *child, int notify_fd, bool with_copy)
 {
-	int parked[UP_FDS_MAX + 1];
+	int parked[UP_FDS_MAX + 2];
 	struct buf names = BUF_EMPTY;
 	char number[24];
 	size_t count = child->fd_count;
@@ -115,6 +119,8 @@ pass_descriptors(const struct up *up, const struct up_child *child, bool with_co
 		parked[i] = park(child, child->fds[i].fd);
 		buf_printf(&names, "%s%s", i ? ":" : "", child->fds[i].name);
 	}
+	parked[count++] = park(child, notify_fd);
+	buf_printf(&names, "%s" PROCESS_NOTIFY, i ? ":" : "");
 	if (with_copy) {
 		parked[count++] = park(child, up->config_copy);
 		buf_add_text(&names, ":" COPY_NAME);
@@ -149,7 +155,7 @@ set_folder(const char *variable, const char *path)
 static void
 set_environment(const struct up *up, const struct up_child *child)
 {
-	(void)setenv("NOTIFY_SOCKET", up->notify_name, 1);
+	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("WATCHDOG_USEC");
 	(void)unsetenv("WATCHDOG_PID");
 	if (child->user.uid == geteuid() || up->paths.system)
@@ -223,7 +229,8 @@ execute(const struct up_child *child, int program, char **arguments)
 }
 
 __attribute__((noreturn)) static void
-become(const struct up *up, const struct up_child *child, int log_fd, pid_t parent)
+become(const struct up *up, const struct up_child *child, int log_fd, int notify_fd,
+    pid_t parent)
 {
 	char *arguments[ARGUMENTS_MAX];
 	char *config_path = up->config_path;
@@ -243,7 +250,7 @@ become(const struct up *up, const struct up_child *child, int log_fd, pid_t pare
 	die_with_parent(parent);
 	with_copy = config_path && up->config_copy >= 0 && child->role != UP_BROKER &&
 	    access(config_path, R_OK) != 0;
-	copy = pass_descriptors(up, child, with_copy);
+	copy = pass_descriptors(up, child, notify_fd, with_copy);
 	if (with_copy)
 		config_path = xasprintf("/proc/self/fd/%d", copy);
 	fill_arguments(up, child, arguments, config_path);
@@ -254,12 +261,28 @@ become(const struct up *up, const struct up_child *child, int log_fd, pid_t pare
 
 /* ---- In the supervisor ---- */
 
-/* Both ends nonblocking: a child whose log is not read loses lines, not time. */
+static void
+start_failed(struct up_child *child, const char *what)
+{
+	log_error("up", "cannot start %s: %s: %s", child->name, what, strerror(errno));
+	child->pid = 0;
+	child->restart_at = child->started + UP_BACKOFF_MOST_MS;
+}
+
+static void
+close_pair(const int fds[static 2])
+{
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+/* All ends nonblocking: a child whose log is not read loses lines, not time. */
 void
 up_child_start(struct up *up, struct up_child *child)
 {
 	pid_t parent = getpid();
 	int pipe_fds[2];
+	int notify_fds[2];
 
 	child->restart_at = 0;
 	child->ready = false;
@@ -268,26 +291,38 @@ up_child_start(struct up *up, struct up_child *child)
 	child->lines.length = 0;
 	child->lines.cut = false;
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0) {
-		log_error(
-		    "up", "cannot start %s: pipe: %s", child->name, strerror(errno));
-		child->restart_at = child->started + UP_BACKOFF_MOST_MS;
+		start_failed(child, "pipe");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		notify_fds) < 0) {
+		start_failed(child, "socketpair");
+		close_pair(pipe_fds);
 		return;
 	}
 	child->pid = fork();
 	if (child->pid == 0)
-		become(up, child, pipe_fds[1], parent);
-	(void)close(pipe_fds[1]);
+		become(up, child, pipe_fds[1], notify_fds[1], parent);
 	if (child->pid < 0) {
-		log_error(
-		    "up", "cannot start %s: fork: %s", child->name, strerror(errno));
-		(void)close(pipe_fds[0]);
-		child->pid = 0;
-		child->restart_at = child->started + UP_BACKOFF_MOST_MS;
+		start_failed(child, "fork");
+		close_pair(pipe_fds);
+		close_pair(notify_fds);
 		return;
 	}
+	(void)close(pipe_fds[1]);
+	(void)close(notify_fds[1]);
 	child->log_fd = pipe_fds[0];
+	child->notify_fd = notify_fds[0];
 	log_debug("up", "started %s as '%s', process %ld", child->name,
 	    child->user.name, (long)child->pid);
+}
+
+void
+up_child_close_notify(struct up_child *child)
+{
+	if (child->notify_fd >= 0)
+		(void)close(child->notify_fd);
+	child->notify_fd = -1;
 }
 
 static void
@@ -307,6 +342,7 @@ up_child_collect(struct up_child *child, int *ret_status)
 	if (child->pid == 0 || waitpid(child->pid, ret_status, WNOHANG) != child->pid)
 		return false;
 	close_log(child);
+	up_child_close_notify(child);
 	child->pid = 0;
 	child->worked = child->ready;
 	child->ready = false;
@@ -317,6 +353,7 @@ void
 up_child_clear(struct up_child *child)
 {
 	close_log(child);
+	up_child_close_notify(child);
 	if (child->program_fd >= 0)
 		(void)close(child->program_fd);
 	free(child->path);

@@ -192,20 +192,14 @@ announce_when_ready(struct up *up)
 }
 
 static void
-on_ready(struct up *up, pid_t pid)
+on_ready(struct up *up, struct up_child *child)
 {
-	int role;
-
-	for (role = 0; role < UP_ROLE_MAX; role++) {
-		struct up_child *child = &up->children[role];
-
-		if (child->pid != pid || child->ready)
-			continue;
-		child->ready = true;
-		if (up->announced)
-			log_info("up", "%s is ready again (process %ld)", child->name,
-			    (long)pid);
-	}
+	if (child->ready)
+		return;
+	child->ready = true;
+	if (up->announced)
+		log_info("up", "%s is ready again (process %ld)", child->name,
+		    (long)child->pid);
 	announce_when_ready(up);
 }
 
@@ -222,37 +216,19 @@ has_line(const char *text, const char *line)
 	return false;
 }
 
-/* The kernel says which process wrote; only children are heard. */
+/* Whose socket it is says who wrote. A child that has closed its end tells no more. */
 static void
-read_notify(struct up *up)
+read_notify(struct up *up, struct up_child *child)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(struct ucred))];
-		struct cmsghdr align;
-	} control;
 	char text[512];
-	struct iovec part = { .iov_base = text, .iov_len = sizeof(text) - 1 };
-	unsigned turn;
+	ssize_t length = recv(child->notify_fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 
-	for (turn = 0; turn < 64; turn++) {
-		struct msghdr message = { .msg_iov = &part,
-			.msg_iovlen = 1,
-			.msg_control = control.space,
-			.msg_controllen = sizeof(control.space) };
-		ssize_t length =
-		    recvmsg(up->notify_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-		const struct cmsghdr *header;
-		struct ucred sender = { .pid = 0 };
-
-		if (length < 0)
-			return;
+	if (length > 0) {
 		text[length] = '\0';
-		header = CMSG_FIRSTHDR(&message);
-		if (header && header->cmsg_level == SOL_SOCKET &&
-		    header->cmsg_type == SCM_CREDENTIALS)
-			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-		if (sender.pid > 0 && has_line(text, "READY=1"))
-			on_ready(up, sender.pid);
+		if (has_line(text, "READY=1"))
+			on_ready(up, child);
+	} else if (length == 0 || errno != EAGAIN) {
+		up_child_close_notify(child);
 	}
 }
 
@@ -412,15 +388,18 @@ wait_time(const struct up *up)
 static void
 wait_and_work(struct up *up)
 {
-	struct pollfd fds[UP_ROLE_MAX + 2];
+	struct pollfd fds[2 * UP_ROLE_MAX + 1];
 	int role;
 
-	for (role = 0; role < UP_ROLE_MAX; role++)
+	for (role = 0; role < UP_ROLE_MAX; role++) {
 		fds[role] = (struct pollfd){ .fd = up->children[role].log_fd,
 			.events = POLLIN };
-	fds[UP_ROLE_MAX] = (struct pollfd){ .fd = up->notify_fd, .events = POLLIN };
-	fds[UP_ROLE_MAX + 1] = (struct pollfd){ .fd = up->signal_fd, .events = POLLIN };
-	if (poll(fds, UP_ROLE_MAX + 2, wait_time(up)) < 0 && errno != EINTR)
+		fds[UP_ROLE_MAX + role] =
+		    (struct pollfd){ .fd = up->children[role].notify_fd,
+			    .events = POLLIN };
+	}
+	fds[2 * UP_ROLE_MAX] = (struct pollfd){ .fd = up->signal_fd, .events = POLLIN };
+	if (poll(fds, 2 * UP_ROLE_MAX + 1, wait_time(up)) < 0 && errno != EINTR)
 		fatal(EXIT_START, "up", "poll: %s", strerror(errno));
 	for (role = 0; role < UP_ROLE_MAX; role++) {
 		struct up_child *child = &up->children[role];
@@ -431,9 +410,10 @@ wait_and_work(struct up *up)
 		(void)close(child->log_fd);
 		child->log_fd = -1;
 	}
-	if (fds[UP_ROLE_MAX].revents)
-		read_notify(up);
-	if (fds[UP_ROLE_MAX + 1].revents)
+	for (role = 0; role < UP_ROLE_MAX; role++)
+		if (fds[UP_ROLE_MAX + role].revents)
+			read_notify(up, &up->children[role]);
+	if (fds[2 * UP_ROLE_MAX].revents)
 		read_signals(up);
 	do_due(up);
 }

@@ -55,7 +55,7 @@ def test_listeners_are_handed_over_by_name(stage):
     up = stage().start()
     passed = {line.split()[1].rstrip(":"): line.split("passed ")[1]
               for line in up.log if ": passed" in line}
-    assert passed["broker"] == "1 admin for me"
+    assert passed["broker"] == "2 admin:notify for me"
     assert passed["api"].split()[1].split(":")[:3] == ["http", "http", "link"]
     assert passed["webhook"].split()[1].split(":")[:2] == ["http", "link"]
 
@@ -68,15 +68,19 @@ def test_it_waits_for_all_before_it_calls_itself_listening(stage):
     assert not [line for line in up.log if " listening " in line]
 
 
-def test_readiness_counts_only_from_the_children(stage):
+def test_nobody_else_can_say_that_a_child_is_ready(stage):
+    """Each child has a socket of its own, which no name leads to."""
     up = stage({"webhook": "mute"}).spawn()
-    name = up.wait_log(r"stub webhook: notify @(\S+)").group(1)
+    assert up.wait_log("stub webhook: notify (.*)").group(1) == "by the socket that was passed"
     up.wait_log("stub broker: notify")
-    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stranger.sendto(b"READY=1", "\0" + name)
+    own = {os.readlink(f"/proc/{up.process.pid}/fd/{fd}").strip("socket:[]")
+           for fd in os.listdir(f"/proc/{up.process.pid}/fd")
+           if os.readlink(f"/proc/{up.process.pid}/fd/{fd}").startswith("socket:")}
+    named = [line.split()[-1] for line in pathlib.Path("/proc/net/unix").read_text().splitlines()
+             if len(line.split()) == 8 and line.split()[6] in own]
+    assert named and all(str(up.folder) in name for name in named), named
     time.sleep(0.3)
     assert not [line for line in up.log if " listening " in line]
-    assert up.process.poll() is None
 
 
 def test_ready_is_passed_on_to_its_own_supervisor(stage, folder):
