@@ -60,7 +60,6 @@ static EVP_PKEY *own_key;
 static struct broker broker;
 static struct front hook;
 static struct front api;
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 static inline void
 turn(void)
@@ -246,6 +245,68 @@ stop_broker(void)
 	event_base_free(broker.base);
 }
 
+/* The gate: while it is closed, a job holds the database's thread. A test that fails
+ * leaves its frame at once, so nothing of it lives there, and teardown opens the gate.
+ */
+
+struct gate_job {
+	struct store_job job;
+	int fail; /* what it ends with */
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	bool closed;
+	struct gate_job jobs[2];
+} gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static inline int
+run_gate(struct store_job *job, struct db *db)
+{
+	(void)db;
+	pthread_mutex_lock(&gate.mutex);
+	pthread_mutex_unlock(&gate.mutex);
+	return ((struct gate_job *)job)->fail;
+}
+
+static inline void
+done_gate(struct store_job *job, int result)
+{
+	(void)job;
+	(void)result;
+}
+
+static inline void
+gate_submit(struct gate_job *job, int fail)
+{
+	*job = (struct gate_job){ .job = { .run = run_gate, .done = done_gate },
+		.fail = fail };
+	store_submit(broker.store, &job->job);
+}
+
+/* Once in a test. The job ends with `fail` when the gate opens. */
+static inline void
+gate_close(int fail)
+{
+	pthread_mutex_lock(&gate.mutex);
+	gate.closed = true;
+	gate_submit(&gate.jobs[0], fail);
+}
+
+/* A job that fails joins those that wait at the closed gate. */
+static inline void
+gate_add_failure(void)
+{
+	gate_submit(&gate.jobs[1], -ENOSPC);
+}
+
+static inline void
+gate_open(void)
+{
+	gate.closed = false;
+	pthread_mutex_unlock(&gate.mutex);
+}
+
 static inline int
 setup_with(const char *config)
 {
@@ -276,6 +337,8 @@ teardown(void **state)
 	char name[200];
 
 	(void)state;
+	if (gate.closed)
+		gate_open();
 	stop_broker();
 	snprintf(name, sizeof(name), "%s-wal", path);
 	(void)unlink(name);
@@ -510,28 +573,6 @@ event_read(const struct front *front, size_t first)
 	assert_string_equal(event->kind, event_view.kind);
 	assert_string_equal(event->flags, event_view.flags);
 	return &event_view;
-}
-
-/* A job that holds the database's thread until the gate opens, and may fail then. */
-struct gate_job {
-	struct store_job job;
-	int fail;
-};
-
-static inline int
-run_gate(struct store_job *job, struct db *db)
-{
-	(void)db;
-	pthread_mutex_lock(&gate);
-	pthread_mutex_unlock(&gate);
-	return ((struct gate_job *)job)->fail;
-}
-
-static inline void
-done_gate(struct store_job *job, int result)
-{
-	(void)job;
-	(void)result;
 }
 
 static inline int

@@ -130,21 +130,19 @@ it_is_one_after_a_restart(void **state)
 static void
 several_that_are_stored_together_are_one(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	struct signed_delivery deliveries[16];
 	char id[16];
 	unsigned i;
 
 	(void)state;
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	for (i = 0; i < 16; i++) {
 		snprintf(id, sizeof(id), "id%u", i);
 		make_delivery(&deliveries[i], id, 0, ours, sizeof(ours) - 1);
 		front_send(&hook, &deliveries[i].msg);
 	}
 	RUN_UNTIL(stats()->pending == 16);
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	RUN_UNTIL(hook.lasts == 16);
 	assert_int_equal(stats()->stored, 16);
 	assert_int_equal(stats()->repeated, 15);
@@ -154,20 +152,16 @@ several_that_are_stored_together_are_one(void **state)
 static void
 one_that_failed_is_no_first(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
-	struct gate_job failing = { .job = { .run = run_gate, .done = done_gate },
-		.fail = -ENOSPC };
 	struct signed_delivery delivery;
 
 	(void)state;
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	usleep(20000);
 	make_delivery(&delivery, "a", 0, ours, sizeof(ours) - 1);
 	front_send(&hook, &delivery.msg);
 	RUN_UNTIL(stats()->pending == 1);
-	store_submit(broker.store, &failing.job);
-	pthread_mutex_unlock(&gate);
+	gate_add_failure();
+	gate_open();
 	RUN_UNTIL(hook.lasts == 1);
 	assert_string_equal(hook.answers[0].failed.code, "storage_failed");
 	expect(send_now("b", "channel.followed", ours), 0);

@@ -353,20 +353,18 @@ an_asker_may_go_away(void **state)
 {
 	const struct proto_msg page = { .type = MSG_events_list,
 		.events_list = { .limit = 5 } };
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	size_t backlog;
 	unsigned i;
 
 	(void)state;
 	fill(1, 10, 0, "{}", 2);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	for (i = 0; i < 20; i++)
 		front_send(&api, &page);
 	RUN_UNTIL(flows_of(&api) == 20);
 	backlog = store_backlog(broker.store);
 	front_disconnect(&api);
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	assert_true(LIST_EMPTY(&api.client.flows));
 	assert_int_equal(backlog, 1 + EVENTS_READS_MAX);
 	RUN_UNTIL(store_backlog(broker.store) == 0);
@@ -382,21 +380,17 @@ what_cannot_be_read_is_answered_so(void **state)
 		.events_list = { .limit = 5 } };
 	const struct proto_msg one = { .type = MSG_event_get,
 		.event_get = { .seq = 1 } };
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
-	struct gate_job failing = { .job = { .run = run_gate, .done = done_gate },
-		.fail = -ENOSPC };
 
 	(void)state;
 	fill(1, 10, 0, "{}", 2);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	usleep(20000);
 	front_forget(&api);
 	front_send(&api, &page);
 	front_send(&api, &one);
 	RUN_UNTIL(store_backlog(broker.store) == 3);
-	store_submit(broker.store, &failing.job);
-	pthread_mutex_unlock(&gate);
+	gate_add_failure();
+	gate_open();
 	RUN_UNTIL(api.lasts == 2);
 	assert_int_equal(api.count, 2);
 	assert_string_equal(api.answers[0].failed.code, "storage_failed");

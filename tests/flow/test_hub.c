@@ -34,7 +34,7 @@ begin(struct ear *ear)
 static void
 a_listener_is_told_after_the_commit(void **state)
 {
-	struct ear ear;
+	static struct ear ear;
 
 	(void)state;
 	assert_int_equal(hub_last_seq(&broker), 0);
@@ -55,15 +55,13 @@ a_listener_is_told_after_the_commit(void **state)
 static void
 many_events_of_one_commit_are_told_once(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	struct signed_delivery many[20];
-	struct ear ear;
+	static struct ear ear;
 	unsigned i;
 
 	(void)state;
 	begin(&ear);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	usleep(20000); /* the job is in the thread's hands */
 	for (i = 0; i < 20; i++) {
 		char id[8];
@@ -74,7 +72,7 @@ many_events_of_one_commit_are_told_once(void **state)
 	}
 	RUN_UNTIL(ingest_stats(broker.ingest)->pending == 20);
 	assert_int_equal(ear.told, 0);
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	RUN_UNTIL(ear.last == 20);
 	assert_in_range(ear.told, 1, 2);
 	hub_unlisten(&ear.listener);
@@ -83,23 +81,19 @@ many_events_of_one_commit_are_told_once(void **state)
 static void
 what_was_not_committed_is_not_told(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
-	struct gate_job failing = { .job = { .run = run_gate, .done = done_gate },
-		.fail = -ENOSPC };
 	struct signed_delivery delivery;
-	struct ear ear;
+	static struct ear ear;
 
 	(void)state;
 	begin(&ear);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	usleep(20000);
 	make_delivery(&delivery, "x", 0, ours, strlen(ours));
 	front_forget(&hook);
 	front_send(&hook, &delivery.msg);
 	RUN_UNTIL(ingest_stats(broker.ingest)->pending == 1);
-	store_submit(broker.store, &failing.job);
-	pthread_mutex_unlock(&gate);
+	gate_add_failure();
+	gate_open();
 	RUN_UNTIL(hook.lasts == 1 && store_backlog(broker.store) == 0);
 	assert_int_equal(ear.told, 0);
 	assert_int_equal(hub_last_seq(&broker), 0);
@@ -181,19 +175,17 @@ static void
 a_read_may_be_cancelled_at_any_time(void **state)
 {
 	const struct store_event_query query = { .limit = 2, .bytes_max = 1000 };
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	struct events_read *reads[3 * EVENTS_READS_MAX];
 	struct reader reader = { .calls = 0 };
 	unsigned i;
 
 	(void)state;
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	for (i = 0; i < 3 * EVENTS_READS_MAX; i++)
 		reads[i] = events_read(&broker, &query, on_page, &reader);
 	for (i = 0; i + 1 < 3 * EVENTS_READS_MAX; i++)
 		events_read_cancel(reads[i]);
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	RUN_UNTIL(reader.calls == 1 && store_backlog(broker.store) == 0);
 }
 

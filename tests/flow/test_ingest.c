@@ -339,17 +339,15 @@ only_the_webhook_front_may_deliver(void **state)
 static void
 a_delivery_of_a_front_that_went_is_stored(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	struct signed_delivery delivery;
 
 	(void)state;
 	make_delivery(&delivery, "01A", 0, ours, sizeof(ours) - 1);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	front_send(&hook, &delivery.msg);
 	RUN_UNTIL(stats()->pending == 1);
 	front_disconnect(&hook);
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	RUN_UNTIL(stats()->pending == 0);
 	assert_int_equal(stats()->stored, 1);
 	assert_non_null(stored_event("01A"));
@@ -360,8 +358,6 @@ a_delivery_of_a_front_that_went_is_stored(void **state)
 static void
 what_cannot_be_stored_is_answered_so(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate },
-		.fail = -ENOSPC };
 	struct signed_delivery deliveries[5];
 	char id[16];
 	unsigned i;
@@ -369,8 +365,7 @@ what_cannot_be_stored_is_answered_so(void **state)
 	(void)state;
 	assert_string_equal(deliver_text("before", ours), "stored");
 	front_forget(&hook);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(-ENOSPC);
 	usleep(20000);
 	/* These gather behind it, with one more that fails. */
 	for (i = 0; i < 5; i++) {
@@ -379,10 +374,8 @@ what_cannot_be_stored_is_answered_so(void **state)
 		front_send(&hook, &deliveries[i].msg);
 	}
 	RUN_UNTIL(stats()->pending == 5);
-	struct gate_job failing = { .job = { .run = run_gate, .done = done_gate },
-		.fail = -ENOSPC };
-	store_submit(broker.store, &failing.job);
-	pthread_mutex_unlock(&gate);
+	gate_add_failure();
+	gate_open();
 	RUN_UNTIL(hook.lasts == 5);
 	for (i = 0; i < 5; i++) {
 		assert_int_equal(hook.answers[i].type, MSG_failed);
@@ -403,19 +396,17 @@ what_cannot_be_stored_is_answered_so(void **state)
 static void
 too_many_at_once_are_told_to_come_again(void **state)
 {
-	struct gate_job held = { .job = { .run = run_gate, .done = done_gate } };
 	struct signed_delivery delivery;
 	unsigned i;
 
 	(void)state;
 	make_delivery(&delivery, "01A", 0, "{}", 2);
-	pthread_mutex_lock(&gate);
-	store_submit(broker.store, &held.job);
+	gate_close(0);
 	for (i = 0; i < INGEST_PENDING_MAX; i++)
 		assert_int_equal(chan_send(hook.peer, 0, &delivery.msg), 0);
 	RUN_UNTIL(stats()->pending == INGEST_PENDING_MAX);
 	assert_string_equal(deliver(&delivery), "busy");
-	pthread_mutex_unlock(&gate);
+	gate_open();
 	RUN_UNTIL(stats()->pending == 0);
 	assert_string_equal(deliver(&delivery), "duplicate");
 	assert_int_equal(stats()->stored, 1);
