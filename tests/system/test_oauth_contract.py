@@ -174,7 +174,7 @@ def check_ok_page(answer):
     assert re.search(r"<h1>\s*Ok\s*</h1>", answer.text)
     assert "stored securely" in answer.text
     assert "close this window" in answer.text
-    assert "window.close" in answer.text and "2000" in answer.text
+    assert "setTimeout(() => { window.close(); }, 2000);" in answer.text
 
 
 def test_login_stores_a_token(daemon, platform):

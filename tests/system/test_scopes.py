@@ -58,10 +58,17 @@ def test_everywhere_a_person_looks(daemon, fakes):
     assert f"was not granted the scope 'events:subscribe': '{EFFECT}'" in daemon.text_log()
 
 
-def test_the_page_stays_open_and_its_policy_fits(daemon, fakes):
-    page = without_events(daemon, fakes)
-    assert "20000" in script_of(page)
-    assert hash_of(script_of(page)) in page.headers["Content-Security-Policy"]
+def test_the_page_closes_after_two_seconds_as_published_and_its_policy_fits(daemon, fakes):
+    """With something to read, too: all but the paragraphs is the published page."""
+    noted = without_events(daemon, fakes)
+    plain = login(daemon, "kick")
+    script = script_of(noted)
+    assert "// Attempt to close window after 2 seconds" in script
+    assert "setTimeout(() => { window.close(); }, 2000);" in script
+    assert script == script_of(plain)
+    assert hash_of(script) in noted.headers["Content-Security-Policy"]
+    assert "was not granted" not in plain.text
+    assert re.sub(r"  <p>The scope .*</p>\n", "", noted.text) == plain.text
 
 
 def test_the_command_says_it_at_the_end_of_a_login(daemon, fakes):
