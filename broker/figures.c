@@ -196,6 +196,7 @@ static const struct counted refreshes[] = {
 	{ "refresh_done", "done" },
 	{ "refresh_failed", "failed" },
 	{ "refresh_paused", "paused" },
+	{ "refresh_adopted", "adopted" },
 	{ NULL, NULL },
 };
 

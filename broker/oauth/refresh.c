@@ -3,6 +3,7 @@
  *
  *   load    the sealed tokens and the sealed client secret
  *   unseal  both; the token before only when it is to be sent
+ *   look    after a crash: whether fresh tokens are there already (refresh_adopt.c)
  *   note    what is about to be sent, durably: a crash from here on is found at start
  *   send
  *
@@ -55,6 +56,7 @@ static void unseal_previous(struct refresh *);
 static void on_previous(void *, int, struct secret *);
 static void unseal_client(struct refresh *);
 static void on_client(void *, int, struct secret *);
+static void send_or_look(struct refresh *);
 static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
 static void send_form(struct refresh *);
@@ -108,6 +110,7 @@ refresh_begin(struct broker *broker, const struct account *account)
 	refresh->in_doubt = account->plan.in_doubt;
 	refresh->previous = account->plan.in_doubt && account->plan.previous;
 	refresh->sends = account->plan.in_doubt ? account->plan.sends : 0;
+	refresh->noted_at = account->plan.in_doubt ? account->plan.noted_at : 0;
 	occupy(refresh_account(refresh), broker);
 	LIST_INIT(&refresh->waits);
 	LIST_INSERT_HEAD(&refresher->running, refresh, entry);
@@ -246,6 +249,15 @@ on_client(void *arg, int result, struct secret *plain)
 	if (refresh->previous)
 		unseal_previous(refresh);
 	else
+		send_or_look(refresh);
+}
+
+static void
+send_or_look(struct refresh *refresh)
+{
+	if (refresh->noted_at > 0)
+		refresh_look(refresh);
+	else
 		refresh_note(refresh);
 }
 
@@ -281,7 +293,7 @@ on_previous(void *arg, int result, struct secret *plain)
 		return;
 	}
 	refresh->previous_token = secret_move(plain);
-	refresh_note(refresh);
+	send_or_look(refresh);
 }
 
 /* ---- Note, send ---- */
@@ -290,8 +302,13 @@ void
 refresh_note(struct refresh *refresh)
 {
 	struct note_job *job = xcalloc(1, sizeof(*job));
+	struct account *account = refresh_account(refresh);
 
 	flow_step(&refresh->flow, "note");
+	/* What an earlier refresh left is looked for once. */
+	refresh->noted_at = 0;
+	if (account)
+		account->plan.noted_at = 0;
 	job->username_key = xstrdup(refresh->username_key);
 	job->path = xstrdup(refresh->flow.broker->paths.database);
 	job->row = (struct store_refresh){

@@ -40,6 +40,7 @@ struct keep_job {
 	char *previous_name;
 	struct buf previous_sealed; /* empty: there is none any more */
 	uint64_t before;            /* generation that is replaced */
+	uint64_t adopted;           /* generation of an item found, 0: none */
 	bool current;
 	bool last; /* nobody tries again */
 };
@@ -215,6 +216,7 @@ make_job(const struct refresh *refresh)
 	job->secret_name = xstrdup(refresh->secret_name);
 	job->previous_name = xstrdup(refresh->previous_name);
 	job->before = refresh->generation;
+	job->adopted = refresh->adopted;
 	make_row(refresh, &job->row);
 	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
 	if (buf_length(replaced))
@@ -387,6 +389,10 @@ publish(struct keep_job *job)
 
 	vault_forget(broker->vault, job->secret_name, job->before);
 	vault_forget(broker->vault, job->previous_name, job->before);
+	if (job->adopted) {
+		vault_forget(broker->vault, job->secret_name, job->adopted);
+		vault_forget(broker->vault, job->previous_name, job->adopted);
+	}
 	if (!account || account->row.generation != job->before)
 		return;
 	if (account->plan.trouble)
@@ -411,6 +417,15 @@ superseded(struct refresh *refresh)
 	struct broker *broker = refresh->flow.broker;
 	struct revocation *revocation = NULL;
 
+	/* What was sealed in vain must not be found by anybody. */
+	if (buf_length(&refresh->fresh_sealed))
+		vault_forget(
+		    broker->vault, refresh->secret_name, refresh->fresh_generation);
+	if (buf_length(&refresh->replaced_sealed))
+		vault_forget(
+		    broker->vault, refresh->previous_name, refresh->fresh_generation);
+	if (refresh->adopted)
+		vault_forget(broker->vault, refresh->secret_name, refresh->adopted);
 	/* A deletion that could only revoke the old tokens. */
 	if (!accounts_find(broker->accounts, refresh->platform, refresh->username)) {
 		flow_step(&refresh->flow, "revoke");

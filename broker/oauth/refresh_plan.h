@@ -34,6 +34,7 @@ struct refresh_plan {
 	bool in_doubt;          /* a refresh token was sent and nothing came back */
 	unsigned sends;         /* of the token in doubt */
 	bool previous;          /* the token in doubt is the one before */
+	int64_t noted_at;       /* wall clock ms; of a note found at start, 0: none */
 	enum proto_error error; /* of the last refresh */
 	char *trouble;          /* what it failed with, NULL: it did not; owned */
 };

@@ -1,8 +1,9 @@
 /*
  * One refresh in progress and the state of refreshing as a whole, shared by the files
  * that tell its story: refresh_schedule.c (when), refresh_join.c (who asks), refresh.c
- * (up to the request), refresh_reply.c (what the platform answered), refresh_keep.c
- * (fresh tokens), refresh_proof.c (which of them work) and refresh_end.c.
+ * (up to the request), refresh_adopt.c (what a crash left in the keyring),
+ * refresh_reply.c (what the platform answered), refresh_keep.c (fresh tokens),
+ * refresh_proof.c (which of them work) and refresh_end.c.
  */
 #ifndef BROKER_OAUTH_REFRESH_RUN_H
 #define BROKER_OAUTH_REFRESH_RUN_H
@@ -66,6 +67,9 @@ struct refresh {
 	bool previous; /* the token before is sent, not the one in use */
 	unsigned sends;
 	unsigned refusals; /* for good, of the token in use */
+	int64_t noted_at;  /* wall clock ms; of the note that was found at start, 0: it
+			    * is settled or there was none */
+	uint64_t adopted;  /* generation of the item that was found; 0: none */
 
 	struct token_reply reply;
 	int64_t asked_at; /* wall clock ms before it was sent */
@@ -107,6 +111,10 @@ struct refresh *refresh_begin(struct broker *broker, const struct account *accou
 
 /* Notes durably what is about to be sent, and sends it. */
 void refresh_note(struct refresh *refresh);
+
+/* Looks for what a refresh that was cut off has left in the keyring, and keeps it or
+ * goes on with refresh_note (refresh_adopt.c). */
+void refresh_look(struct refresh *refresh);
 
 /* Goes on with the refresh token before the one in use, where there is one and the
  * platform takes it; false when not. */

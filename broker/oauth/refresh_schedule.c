@@ -116,6 +116,7 @@ refresh_found(struct accounts *accounts, const struct store_refresh *found)
 	plan->in_doubt = true;
 	plan->sends = found->attempt;
 	plan->previous = found->previous;
+	plan->noted_at = found->started_at;
 	refresh_plan_make(plan, &account->row, 0, time_now_ms(), time_boot_ms());
 	plan->due = time_boot_ms();
 	if (found->attempt > 1)

@@ -20,6 +20,7 @@ static void call_answer(struct vault_call *);
 static void on_call(evutil_socket_t, short, void *);
 static void on_stored(void *, int, struct proto_msg *);
 static void on_loaded(void *, int, struct proto_msg *);
+static void on_item(void *, int, struct proto_msg *);
 
 void
 vault_close(struct vault *vault)
@@ -154,6 +155,51 @@ on_loaded(void *arg, int result, struct proto_msg *answer)
 	call_answer(call);
 }
 
+struct vault_call *
+vault_find(struct vault *vault, const char *name, uint64_t after, vault_found_fn *done,
+    void *arg)
+{
+	struct vault_call *call = call_new(vault, name, arg);
+
+	call->on_found = done;
+	if (call->result < 0)
+		return call;
+	call->name = xstrdup(name);
+	call->generation = after;
+	if (vault->child)
+		ask_keyring(call, MSG_vault_list, NULL, 0, NULL, on_item);
+	else
+		call->result = -ENOENT;
+	return call;
+}
+
+/* An item, or with the last call the end of them. */
+static void
+on_item(void *arg, int result, struct proto_msg *answer)
+{
+	struct vault_call *call = arg;
+
+	if (result == 1) {
+		const struct proto_vault_item *item = &answer->vault_item;
+
+		if (item->generation > call->generation &&
+		    strcmp(item->name, call->name) == 0) {
+			call->generation = item->generation;
+			call->found = true;
+		}
+		return;
+	}
+	call->asking = NULL;
+	call->result = result;
+	if (result == 0 && !call->found)
+		call->result = -ENOENT;
+	if (call->result == 0)
+		ask_keyring(call, MSG_vault_load, call->name, call->generation, NULL,
+		    on_loaded);
+	if (call->result < 0)
+		call_answer(call);
+}
+
 static struct vault_call *
 call_new(struct vault *vault, const char *name, void *arg)
 {
@@ -179,6 +225,7 @@ call_free(struct vault_call *call)
 	event_free(call->event);
 	secret_clear(&call->plain);
 	buf_clear(&call->sealed);
+	free(call->name);
 	free(call);
 }
 
@@ -187,6 +234,8 @@ call_answer(struct vault_call *call)
 {
 	if (call->on_sealed)
 		call->on_sealed(call->arg, call->result, &call->sealed);
+	else if (call->on_found)
+		call->on_found(call->arg, call->result, call->generation, &call->plain);
 	else
 		call->on_opened(call->arg, call->result, &call->plain);
 	call_free(call);

@@ -87,6 +87,18 @@ struct vault_call *
 vault_unseal(struct vault *vault, const char *name, uint64_t generation,
     const void *sealed, size_t length, vault_opened_fn *done, void *arg);
 
+/* What came of looking: 0, a generation and its secret, which may be moved out; -ENOENT
+ * when there is none; -EAGAIN as above. */
+typedef void
+vault_found_fn(void *arg, int result, uint64_t generation, struct secret *plain);
+
+/* Looks for the newest value of a name, of a generation above `after`, that a keyring
+ * holds whether or not the database refers to it: what was written before a crash came
+ * in between. Under a key there is never one, since value and reference are the same
+ * row. The callback runs as those of the others. */
+struct vault_call *vault_find(struct vault *vault, const char *name, uint64_t after,
+    vault_found_fn *done, void *arg);
+
 /* Stops waiting for a call. */
 void vault_cancel(struct vault_call *call);
 

@@ -439,6 +439,17 @@ tell_item(SecretItem *item, keyring_each_fn *each, void *arg)
 	g_hash_table_unref(attributes);
 }
 
+/* The attributes of a locked item cannot be relied on: what is missing from a list must
+ * not be taken for absent. */
+static bool
+is_any_locked(GList *items)
+{
+	for (; items; items = items->next)
+		if (secret_item_get_locked(items->data))
+			return true;
+	return false;
+}
+
 static enum proto_error
 list_once(const char *database, keyring_each_fn *each, void *arg, char *detail)
 {
@@ -447,6 +458,7 @@ list_once(const char *database, keyring_each_fn *each, void *arg, char *detail)
 	GError *error = NULL;
 	GList *items;
 	GList *at;
+	bool locked;
 
 	if (!service) {
 		secret_service_disconnect();
@@ -454,11 +466,14 @@ list_once(const char *database, keyring_each_fn *each, void *arg, char *detail)
 	}
 	if (!search(service, &item, false, &items, &error))
 		return failed(service, "items cannot be searched", error, detail);
-	for (at = items; at; at = at->next)
+	locked = is_any_locked(items);
+	for (at = items; at && !locked; at = at->next)
 		tell_item(at->data, each, arg);
 	g_list_free_full(items, g_object_unref);
 	g_object_unref(service);
-	return ERR_none;
+	if (locked)
+		say(detail, "the keyring is locked", NULL);
+	return locked ? ERR_keystore_locked : ERR_none;
 }
 
 enum proto_error

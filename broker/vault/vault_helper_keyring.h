@@ -45,7 +45,8 @@ enum proto_error
 keyring_load(const struct keyring_item *item, struct secret *ret_value, char *detail);
 enum proto_error keyring_erase(const struct keyring_item *item, char *detail);
 
-/* Calls for each item of a database; what is given is borrowed. `created` is in s. */
+/* Calls for each item of a database, for none when one of them is locked; what is given
+ * is borrowed. `created` is in s. */
 typedef void
 keyring_each_fn(void *arg, const char *name, uint64_t generation, uint64_t created);
 enum proto_error

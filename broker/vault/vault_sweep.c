@@ -6,7 +6,9 @@
  *   ask     which of them a row refers to
  *   erase   the others, one by one
  *
- * An item younger than `age_s` may belong to a transaction that is still to come.
+ * An item younger than `age_s` may belong to a transaction that is still to come. Fresh
+ * tokens of a refresh that was cut off count as referred to until it is known what came
+ * of that: they may be the only ones that work.
  */
 #include <stdlib.h>
 
@@ -167,6 +169,8 @@ on_listed(void *arg, int result, struct proto_msg *answer)
 		return;
 	}
 	sweep->call = NULL;
+	if (result < 0)
+		sweep->then_close = false; /* what is left is not known */
 	if (result < 0 || sweep->count == 0) {
 		end(sweep);
 		return;

@@ -25,11 +25,15 @@ ENDED = re.compile(r"tokens of '.*' at kick refreshed|the login of '.*' at kick 
 class Prepared:
     """One login at the fake Kick, kept so that each round begins with it anew."""
 
-    def __init__(self, streamhold, fakes, folder, build, rotation, refreshed=False):
+    def __init__(self, streamhold, fakes, folder, build, rotation, refreshed=False,
+                 keyring=None):
         self.fake = fakes["kick"]
         self.has_previous = refreshed
         self.folder = folder
-        self.daemon = streamhold(fakes.config(folder), build=build)
+        self.environment = keyring.environment if keyring else {}
+        more = {"keystore": {"backend": "secret-service"}} if keyring else {}
+        self.daemon = streamhold(fakes.config(folder, **more), build=build,
+                                 environment=self.environment)
         fakes.register(self.daemon, ["kick"])
         self.fake.set(rotation=rotation, grace_s=3600)
         put_credentials(self.daemon, "kick")
@@ -118,7 +122,8 @@ class LoneBroker:
             self.process = subprocess.Popen(
                 ["bash", "-c", script, "bash", str(self.build / "bin" / "streamhold-broker"),
                  "--config", str(self.config)],
-                pass_fds=[number], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                pass_fds=[number], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self.prepared.environment})
         if wait:
             self.wait_log(READY)
         return self
