@@ -1,4 +1,5 @@
 """A correct client of each fake, for the fakes' own tests; see conftest.py."""
+import json
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from . import vectors
@@ -12,6 +13,7 @@ from .twitch import FakeTwitch
 REDIRECT = "http://localhost:3000/oauth/callback/here"
 SECRET = "5" * 64
 VERIFIER = vectors.PKCE_VERIFIER
+JSON = {"Content-Type": "application/json"}
 YT = "https://www.googleapis.com/auth/youtube"
 
 
@@ -94,3 +96,25 @@ INVALID_GRANT_400 = (400, '"invalid_grant"')
 # How a dead refresh token is refused.
 DEAD = {"kick": INVALID_GRANT_401, "twitch": (400, '"Invalid refresh token"'),
         "google": INVALID_GRANT_400}
+
+
+class Api:
+    """Fake Kick's API host, asked with one token."""
+
+    def __init__(self, flow, **issue):
+        self.base = flow.fake.url("api") + "/public/v1"
+        issue = issue or {"scopes": ["events:subscribe", "chat:write", "user:read"]}
+        token = flow.fake.issue("cid", **issue)["access_token"]
+        self.headers = {"Authorization": "Bearer " + token, **JSON}
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body)
+        return fetch(method, self.base + path, data, self.headers)
+
+    def subscribe(self, *names, **more):
+        return self.call("POST", "/events/subscriptions", {
+            "events": [{"name": name, "version": 1} for name in names],
+            "method": "webhook", **more})
+
+    def listed(self, query=""):
+        return self.call("GET", "/events/subscriptions" + query).json()["data"]
