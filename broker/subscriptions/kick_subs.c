@@ -288,6 +288,13 @@ copy_text(const json_t *object, const char *name, char *out, size_t size)
 	return text != NULL;
 }
 
+/* 0, which no event has, for what is out of range. */
+static uint32_t
+version_of(json_int_t number)
+{
+	return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+}
+
 static bool
 read_listed(const json_t *entry, struct sub_listed *listed)
 {
@@ -298,7 +305,7 @@ read_listed(const json_t *entry, struct sub_listed *listed)
 	*listed = (struct sub_listed){ .version = SUB_VERSION,
 		.webhook = !method || text_equal_nocase(method, "webhook") };
 	if (json_is_integer(version))
-		listed->version = (uint32_t)json_integer_value(version);
+		listed->version = version_of(json_integer_value(version));
 	if (!created || time_parse(created, strlen(created), &listed->created_at) < 0 ||
 	    listed->created_at < 0)
 		listed->created_at = 0;
@@ -359,10 +366,24 @@ find_created(const json_t *data, const char *event)
 	return NULL;
 }
 
+/* NULL when there is none. One that is no text is an error, too. */
+static const char *
+error_of(const json_t *entry)
+{
+	const json_t *error = json_object_get(entry, "error");
+
+	if (!error || json_is_null(error) ||
+	    (json_is_string(error) && json_string_length(error) == 0))
+		return NULL;
+	if (!json_is_string(error))
+		return "an error without a text";
+	return json_string_value(error);
+}
+
 static void
 read_created(const json_t *entry, struct kick_subs_created *created)
 {
-	const char *error = reply_json_text(entry, "error", 4096);
+	const char *error = error_of(entry);
 
 	*created = (struct kick_subs_created){ .verdict = KICK_SUBS_away };
 	if (error) {

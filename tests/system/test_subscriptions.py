@@ -45,6 +45,14 @@ class Subs:
         assert self.put(*events).status == 200
         return self
 
+    def active(self, *events):
+        """And the platform lists it; asked for at once, not when it is time to look."""
+        self.ready(*events)
+        self.wait("settling")
+        one, = self.sync()["subscriptions"]
+        assert one["state"] == "active", one
+        return self
+
     def restart(self, **config):
         self.daemon.stop()
         self.daemon.config.update(config)
@@ -325,6 +333,193 @@ def test_a_broker_that_dies_between_creating_and_storing_knows_its_own(subs):
     one = subs.wait(compared, timeout=30)
     assert one["subscriptions"][0]["ours"] and not one["strangers"]
     assert len(subs.live()) == 1 and subs.asked()[1] == 1
+
+
+def test_the_limit_of_one_event_keeps_the_others(subs):
+    subs.kick.set(subscription_limits={CHAT: 0})
+    subs.ready(CHAT, FOLLOW, KICKS)
+    subs.wait("limit_reached")                          # the whole call was refused
+    subs.sync()
+    assert states(subs.channel()) == {CHAT: "limit_reached", FOLLOW: "settling",
+                                      KICKS: "settling"}
+    assert subs.events() == sorted([FOLLOW, KICKS]) and subs.asked() == (2, 4, 0)
+    subs.kick.set(subscription_limits={})
+    subs.sync()
+    assert len(subs.events()) == 3 and subs.asked() == (3, 5, 0)
+
+
+def test_an_answer_without_its_empty_members_is_understood(subs):
+    subs.kick.set(create_form="sparse", create_status=201, subscription_errors={KICKS: "no"})
+    subs.ready(CHAT, KICKS)
+    one = subs.wait("refused")
+    assert states(one) == {CHAT: "settling", KICKS: "refused"}
+    assert subs.asked() == (1, 1, 0) and subs.events() == [CHAT]
+    subs.kick.set(subscription_errors={})
+    one, = subs.sync()["subscriptions"]
+    assert states(one) == {CHAT: "active", KICKS: "settling"}
+    assert [row["ours"] for row in one["subscriptions"]] == [True, True]
+    assert subs.asked() == (2, 2, 0)
+
+
+def test_a_list_that_flaps_ends_with_the_first_of_each(subs):
+    """A fresh one that was listed and then is not may be gone: it is created again, once for
+    each such list, and the double goes with the next list that shows both."""
+    subs.kick.set(omit_fresh_s=3600, omit_every=2)
+    subs.ready(CHAT, FOLLOW)
+    subs.wait("settling")
+    before, most = subs.live(), 0
+    for _ in range(6):
+        one, = subs.sync()["subscriptions"]
+        assert one["state"] in ("settling", "active"), one
+        most = max(most, len(subs.live()))
+    assert most <= 2 * len(before)
+    subs.kick.set(omit_fresh_s=0)
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "active" and not one["strangers"] and subs.live() == before
+    lists, creations, removals = subs.asked()
+    assert creations <= 1 + lists // 2 and removals <= creations
+    mark = subs.mark()
+    assert subs.sync()["actions"] == [] and subs.asked(mark) == (1, 0, 0)
+
+
+def test_a_list_that_once_lacks_all_leaves_no_double(subs):
+    """What was listed and is listed no more is created again; when it comes back, the newer
+    one goes, for both are ours."""
+    subs.active(CHAT)
+    first, = subs.live()
+    mark = subs.mark()
+    subs.kick.next("subscriptions_list", status=200, body={"data": [], "message": "OK"})
+    subs.sync()
+    assert len(subs.live()) == 2 and subs.asked(mark) == (1, 1, 0)
+    one, = subs.sync()["subscriptions"]
+    assert subs.live() == [first] and subs.asked(mark) == (2, 1, 1)
+    assert one["state"] == "active" and not one["strangers"]
+    assert subs.sync()["actions"] == [] and subs.asked(mark) == (3, 1, 1)
+
+
+def test_a_creation_that_gives_the_old_id_is_recorded_once(subs):
+    subs.kick.set(repeat="same")
+    subs.active(CHAT)
+    subs.kick.next("subscriptions_list", status=200, body={"data": [], "message": "OK"})
+    subs.sync()
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "active" and one["subscriptions"][0]["ours"]
+    assert len(subs.live()) == 1 and subs.asked()[1:] == (2, 0)
+
+
+def test_a_phantom_is_waited_for_and_does_not_hinder_the_others(subs):
+    """Confirmed, and it never exists: created once, however often somebody asks."""
+    subs.kick.set(phantoms=[CHAT])
+    subs.ready(CHAT, FOLLOW)
+    subs.wait("settling")
+    for _ in range(5):
+        subs.sync()
+    assert states(subs.channel()) == {CHAT: "settling", FOLLOW: "active"}
+    assert subs.events() == [FOLLOW] and subs.asked()[1:] == (1, 0)
+    assert subs.asked()[0] <= 8
+
+
+@pytest.mark.skipif(not os.environ.get("STREAMHOLD_LONG"), reason="waits for a minute")
+def test_a_phantom_is_created_again_after_a_minute(subs):
+    subs.kick.set(phantoms=[CHAT])
+    subs.ready(CHAT)
+    subs.wait("settling")
+    subs.kick.set(phantoms=[])
+    time.sleep(61)                                      # SUB_WAIT_FIRST_MS
+    subs.sync()
+    assert subs.events() == [CHAT] and subs.asked()[1:] == (2, 0)
+    assert subs.sync()["subscriptions"][0]["state"] == "active"
+
+
+@pytest.mark.skipif(not os.environ.get("STREAMHOLD_LONG"), reason="waits for a minute")
+def test_a_double_that_a_late_list_shows_is_removed(subs):
+    """Both were made by us: the first was hidden for longer than it is waited for."""
+    subs.kick.set(omit_fresh_s=3600)
+    subs.ready(CHAT)
+    subs.wait("settling")
+    first, = subs.live()
+    time.sleep(61)
+    subs.sync()
+    assert len(subs.live()) == 2 and subs.asked()[1:] == (2, 0)
+    subs.kick.set(omit_fresh_s=0)
+    one, = subs.sync()["subscriptions"]
+    assert one["state"] == "active" and subs.live() == [first]
+    assert subs.asked()[1:] == (2, 1)
+
+
+def test_what_is_dropped_for_failed_deliveries_is_created_again(subs):
+    """The platform counts what is not answered 200 and drops the event, not the others."""
+    subs.active(CHAT, FOLLOW)
+    subs.kick.set(drop_after_failures=3)
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+    refused = subs.kick.deliver(FOLLOW, url, user=USER, count=3, mode="flip_signature")
+    assert [one["status"] for one in refused] == [401] * 3
+    assert subs.events() == [CHAT]
+    mark = subs.mark()
+    subs.sync()
+    assert subs.events() == sorted([CHAT, FOLLOW]) and subs.asked(mark) == (1, 1, 0)
+    assert subs.kick.deliver(FOLLOW, url, user=USER)[0]["status"] == 200
+    assert subs.sync()["subscriptions"][0]["state"] == "active"
+
+
+def test_a_ghost_that_only_is_listed_is_not_created_again_and_again(subs):
+    """Nobody can tell it from a quiet channel: it counts as active and costs a list a look.
+    The silence alarm is for it (test_watch.py)."""
+    subs.active(CHAT)
+    subs.kick.silence_subscriptions(event=CHAT)
+    mark, before = subs.mark(), subs.live()
+    for _ in range(3):
+        one, = subs.sync()["subscriptions"]
+        assert one["state"] == "active"
+    assert subs.asked(mark) == (3, 0, 0) and subs.live() == before
+
+
+def test_a_removed_one_that_goes_on_delivering_is_answered_and_asks_for_nothing(subs):
+    subs.active(CHAT, FOLLOW)
+    subs.put(CHAT)
+    subs.wait(lambda one: subs.events() == [CHAT] and states(one) == {CHAT: "active"})
+    mark = subs.mark()
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+    ghosts = subs.kick.deliver(FOLLOW, url, user=USER, count=5, ghost=True)
+    assert [one["status"] for one in ghosts] == [200] * 5
+    assert subs.asked(mark)[1:] == (0, 0) and subs.asked(mark)[0] <= 1
+    subs.sync()
+    assert subs.asked(mark)[1:] == (0, 0) and subs.events() == [CHAT]
+
+
+def test_one_event_of_a_doubled_subscription_is_marked(subs):
+    subs.active(FOLLOW)
+    subs.kick.subscribe(FOLLOW, KICK_ID, CLIENT_ID)
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+    assert [one["status"] for one in subs.kick.deliver(FOLLOW, url, user=USER)] == [200] * 2
+    first, second = subs.daemon.events()
+    assert second["duplicate_of"] == first["seq"] and "duplicate_of" not in first
+    subs.sync(adopt="true")
+    assert len(subs.live()) == 1
+    assert len(subs.kick.deliver(FOLLOW, url, user=USER)) == 1
+
+
+def test_a_403_of_an_edge_server_is_not_taken_for_a_missing_scope(subs):
+    subs.kick.next("subscriptions_create", mode="cf403")
+    subs.ready(CHAT)
+    one = subs.wait("unreachable")
+    assert one["token"] == "user" and subs.asked() == (1, 1, 0) and subs.live() == []
+
+
+@pytest.mark.parametrize("fault", [
+    {"status": 500, "body": {"data": None, "message": "internal server error"}},
+    {"mode": "empty403"}, {"mode": "html502"}, {"mode": "reset"}], ids=str)
+def test_a_removal_that_fails_is_not_repeated_in_a_loop_and_is_done_later(subs, fault):
+    subs.active(CHAT, FOLLOW)
+    subs.kick.next("subscriptions_delete", **fault)
+    mark = subs.mark()
+    subs.put(CHAT)
+    subs.wait("unreachable")
+    time.sleep(0.3)
+    assert subs.asked(mark) == (1, 0, 1) and len(subs.live()) == 2
+    one, = subs.sync()["subscriptions"]
+    assert subs.events() == [CHAT] and subs.asked(mark) == (2, 0, 2)
+    assert one["state"] == "active"
 
 
 # -- tokens -----------------------------------------------------------------------------------
