@@ -18,7 +18,7 @@ PRIVATE_ANONYMOUS = 0x22
 # uretprobe and uprobe: later kernels show them to no filter. Outside of a probe that root has set
 # they do nothing.
 UNFILTERED = {335: ("signal", signal.SIGILL), 336: ("returned", -errno.ENXIO)}
-SOL_SOCKET, SO_PEERCRED, SO_ERROR = 1, 17, 4
+SOL_SOCKET, SO_PEERCRED, SO_ERROR, SO_SNDBUF, SO_RCVBUF = 1, 17, 4, 7, 8
 
 
 class Row:
@@ -123,6 +123,9 @@ def test_of_all_system_calls_only_the_listed_ones_return(fronts, plain):
     ("getsockopt", (99, SOL_SOCKET, SO_PEERCRED), "returned"),
     ("getsockopt", (99, SOL_SOCKET, SO_ERROR), "killed"),
     ("getsockopt", (99, SOL_SOCKET + 1, SO_PEERCRED), "killed"),
+    ("setsockopt", (99, SOL_SOCKET, SO_SNDBUF), "returned"),
+    ("setsockopt", (99, SOL_SOCKET, SO_RCVBUF), "killed"),
+    ("setsockopt", (99, SOL_SOCKET + 1, SO_SNDBUF), "killed"),
     ("tgkill", (1, 1, 0), "killed"),
     ("rt_sigaction", (signal.SIGTERM, 0, 0, 8), "returned"),
     ("rt_sigaction", (signal.SIGSYS, 0, 0, 8), "killed"),
