@@ -53,7 +53,7 @@ struct cli {
 	const char *min_ttl;
 	const char *scopes;
 	const char *timeout;
-	const char *to;          /* keystore migrate --to */
+	const char *to;          /* keystore migrate, events replay: --to */
 	const char *as;          /* trigger --as */
 	const char *kind;        /* events, consumers add: --kind */
 	const char *include;     /* events, consumers add: --include */

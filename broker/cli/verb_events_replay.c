@@ -1,6 +1,6 @@
 /*
- * `streamhold events replay`: hands events to those who read live once more, marked
- * `redelivered`.
+ * `streamhold events replay`: hands events to those who read live, or to one consumer
+ * (--to), once more, marked `redelivered`.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,10 @@ print(const struct cli *cli, struct out_json *json,
 		out_json_open(json, NULL, '{');
 		out_json_number(json, "seq", replayed->seq);
 		out_json_text(json, "type", replayed->type);
-		out_json_number(json, "replay", replayed->replay);
+		if (cli->to)
+			out_json_text(json, "to", cli->to);
+		else
+			out_json_number(json, "replay", replayed->replay);
 		out_json_close(json, '}');
 		return;
 	}
@@ -41,6 +44,7 @@ replay(struct client *client, const struct cli *cli, struct out_json *json,
 
 	if (!event_rows_word(word, &msg.event_replay.seq))
 		return CLI_NOTHING;
+	msg.event_replay.consumer = cli->to;
 	if (msg.event_replay.seq == 0)
 		msg.event_replay.id = word;
 	status = client_ask(client, &question, &answer);

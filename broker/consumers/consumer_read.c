@@ -3,7 +3,8 @@
  *
  *   read    what follows the cursor
  *   mark    that it may have been handed out, durable before it leaves
- *   answer  the events; those that were marked before are `redelivered`
+ *   answer  what was replayed to it (consumer_replay.c), then the events; those that
+ *           were marked before are `redelivered`
  *
  * consumer_ack is one job. Between mark and acknowledgement nothing is lost by any
  * crash: what was not acknowledged follows the cursor and is handed out again, marked.
@@ -14,6 +15,7 @@
 
 #include "broker/consumers/consumers.h"
 #include "broker/events/events.h"
+#include "broker/events/latency.h"
 #include "broker/events/read.h"
 #include "broker/oauth/steps.h"
 #include "common/alloc.h"
@@ -42,7 +44,7 @@ static void on_read(void *, int, const struct events_page *);
 static void mark(struct read_flow *, struct consumer *);
 static int run_mark(struct store_job *, struct db *);
 static void on_marked(struct store_job *, int);
-static void answer(struct read_flow *, uint64_t);
+static void answer(struct read_flow *, struct consumer *, uint64_t);
 static void on_acked(struct store_job *, int);
 
 /* A consumer that asks by itself, or NULL after the request was answered. */
@@ -121,7 +123,7 @@ on_read(void *arg, int result, const struct events_page *page)
 		fail_changed(read);
 	} else if (page->count == 0) {
 		consumer_skip(consumer, page->seen);
-		answer(read, consumer->row.cursor);
+		answer(read, consumer, consumer->row.cursor);
 	} else {
 		take(read, page);
 		mark(read, consumer);
@@ -140,7 +142,7 @@ mark(struct read_flow *read, struct consumer *consumer)
 	if (last > consumer->row.handed)
 		consumer->row.handed = last;
 	if (last <= consumer->handed_durable) {
-		answer(read, last);
+		answer(read, consumer, last);
 		return;
 	}
 	flow_step(&read->flow, "mark");
@@ -176,22 +178,23 @@ on_marked(struct store_job *store_job, int result)
 {
 	struct mark_job *job = (struct mark_job *)store_job;
 	struct read_flow *read = (struct read_flow *)steps_done(&job->steps);
+	struct consumer *consumer = consumers_find_id(job->steps.broker, job->consumer);
 
 	if (result == 0)
 		note_durable(job);
 	if (read && result < 0)
 		steps_fail_store(&read->flow, result);
-	else if (read && !consumers_find_id(read->flow.broker, read->consumer))
+	else if (read && !consumer)
 		fail_changed(read);
 	else if (read)
-		answer(read, read->events[read->count - 1].seq);
+		answer(read, consumer, read->events[read->count - 1].seq);
 	free(job->name);
 	free(job);
 }
 
 /* `next` is what an acknowledgement of the whole page would name. */
 static void
-answer(struct read_flow *read, uint64_t next)
+answer(struct read_flow *read, struct consumer *consumer, uint64_t next)
 {
 	const struct proto_msg end = { .type = MSG_list_end,
 		.list_end = { .next = next } };
@@ -202,9 +205,12 @@ answer(struct read_flow *read, uint64_t next)
 		return;
 	}
 	flow_step(&read->flow, "answer");
-	for (i = 0; i < read->count; i++)
+	consumer_replays_send(consumer, &read->flow);
+	for (i = 0; i < read->count; i++) {
+		latency_handed(read->flow.broker, &read->events[i], time_now_ms());
 		events_send(&read->flow, &read->events[i],
 		    read->events[i].seq <= read->handed_before ? EVENT_REDELIVERED : 0);
+	}
 	flow_answer(&read->flow, &end);
 }
 
@@ -252,6 +258,7 @@ on_consumer_ack(struct client *client, struct proto_msg *msg)
 	flow_init(flow, client->broker, client, msg->rid, "consumer_ack",
 	    STEPS_DEADLINE_MS, ack_release);
 	consumer->row.seen_at = time_now_ms();
+	consumer_replays_acked(consumer);
 	/* Said before: it is durable. */
 	if (seq <= consumer->row.cursor) {
 		consumer_answer(flow, consumer, false);

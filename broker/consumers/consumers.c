@@ -105,6 +105,7 @@ add(struct broker *broker, struct store_consumer *row)
 	consumer->row = *row;
 	consumer->id = ++broker->consumers->last_id;
 	consumer->handed_durable = row->handed;
+	TAILQ_INIT(&consumer->replays);
 	*row = (struct store_consumer){ .name = NULL };
 	insert(broker->consumers, consumer);
 	return consumer;
@@ -122,6 +123,7 @@ forget(struct broker *broker, struct consumer *consumer)
 	LIST_REMOVE(consumer, entry);
 	broker->consumers->count--;
 	push_free(consumer->push);
+	consumer_replays_clear(consumer);
 	store_consumer_clear(&consumer->row);
 	free(consumer);
 }
@@ -231,8 +233,10 @@ consumers_set(struct broker *broker, struct store_consumer *row)
 	} else {
 		consumer = add(broker, row);
 	}
-	if (consumer->row.url)
+	if (consumer->row.url) {
+		consumer_replays_clear(consumer);
 		consumer->push = push_new(broker, consumer);
+	}
 	return consumer;
 }
 

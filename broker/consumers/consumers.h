@@ -16,6 +16,7 @@
 #include "broker/store/store_event.h"
 
 struct push;
+struct consumer_replay;
 
 /* Consumers in all, and those that are pushed to: each of these may have one call
  * running, so that none ever waits for another. */
@@ -24,6 +25,10 @@ struct push;
 
 #define CONSUMER_NAME_MAX 64
 
+/* Replayed events that wait for a consumer which asks, and bytes of their bodies. */
+#define CONSUMER_REPLAYS_MAX 64
+#define CONSUMER_REPLAY_BYTES_MAX ((size_t)1024 * 1024)
+
 struct consumer {
 	struct store_consumer row; /* cursor and handed may be ahead of the disk */
 	uint64_t id;               /* of this life of the name, never 0 */
@@ -31,6 +36,9 @@ struct consumer {
 	uint64_t dead;             /* dead letters */
 	uint64_t dead_retry;       /* of these, to be tried again */
 	struct push *push;         /* NULL when it asks by itself */
+	TAILQ_HEAD(consumer_replays, consumer_replay) replays; /* oldest first */
+	size_t replay_count;
+	size_t replay_bytes;
 	LIST_ENTRY(consumer) entry;
 };
 
@@ -96,6 +104,19 @@ void consumer_show(const struct broker *broker, const struct consumer *consumer,
 
 /* Answers a flow with that message. */
 void consumer_answer(struct flow *flow, const struct consumer *consumer, bool whole);
+
+/* consumer_replay.c: message `event_replay` that names a consumer; exactly one of seq
+ * and id is given. */
+void consumer_replay(struct client *client, struct proto_msg *msg);
+
+/* Puts what was replayed to a consumer into an answer, as rows. */
+void consumer_replays_send(struct consumer *consumer, struct flow *flow);
+
+/* The consumer has acknowledged something: what was handed to it of these is done. */
+void consumer_replays_acked(struct consumer *consumer);
+
+/* Forgets them all. */
+void consumer_replays_clear(struct consumer *consumer);
 
 /* The messages. */
 dispatch_fn on_consumer_put; /* consumer_put.c */

@@ -25,6 +25,7 @@
 #include "broker/consumers/push_inner.h"
 #include "broker/consumers/push_key.h"
 #include "broker/consumers/push_verdict.h"
+#include "broker/events/latency.h"
 #include "broker/events/read.h"
 #include "broker/metrics.h"
 #include "common/alloc.h"
@@ -400,6 +401,8 @@ on_taken(struct push *push)
 		log_info("push", "'%s' takes events again", push->consumer->row.name);
 	push->failing_since = 0;
 	push->consumer->row.seen_at = time_now_ms();
+	if (!letter)
+		latency_handed(push->broker, &push->events[push->at], time_now_ms());
 	push_end_event(push);
 	if (letter) {
 		push_mark(push, letter);

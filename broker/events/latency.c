@@ -12,6 +12,8 @@
 
 /* Bytes of a name that are told apart, as messages.def allows. */
 #define NAME_SIZE 129
+/* Of so many of the newest events it is known whether they were handed out. */
+#define HANDED_MAX 4096
 /* The newest events that are looked at when the broker starts. */
 #define LOOK_BACK 1000
 
@@ -30,8 +32,9 @@ struct type {
 struct latency {
 	struct type *types[LATENCY_TYPES_MAX + 1]; /* the last is LATENCY_OTHER */
 	size_t count;
-	int64_t window;     /* number of the present one */
-	uint64_t handed_to; /* the last that was handed out */
+	int64_t window; /* number of the present one */
+	uint64_t
+	    handed[HANDED_MAX]; /* seqs that were handed out, by seq % HANDED_MAX */
 };
 
 static struct type *
@@ -109,11 +112,11 @@ void
 latency_handed(struct broker *broker, const struct store_event *event, int64_t now)
 {
 	struct latency *latency = broker->latency;
+	uint64_t *last = latency ? &latency->handed[event->seq % HANDED_MAX] : NULL;
 
-	if (!latency || event->seq <= latency->handed_to ||
-	    event->flags & EVENT_ASKED_FOR)
+	if (!last || event->seq <= *last || event->flags & EVENT_ASKED_FOR)
 		return;
-	latency->handed_to = event->seq;
+	*last = event->seq;
 	if (now - event->received_at <= LATENCY_LIVE_MS)
 		add(latency, find(latency, event->type), LATENCY_HANDOUT,
 		    now - event->received_at);

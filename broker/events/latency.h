@@ -28,8 +28,9 @@ void latency_stop(struct broker *broker);
 /* A delivery was stored. Those that nobody gets without asking are left out. */
 void latency_stored(struct broker *broker, const struct store_delivery *row);
 
-/* An event is handed to a follower. Each counts once, for the first of them, and not
- * when it is read again later: after LATENCY_LIVE_MS. `now` is wall clock ms. */
+/* An event is handed to somebody: to a live reader, to a consumer that asks, or a push
+ * was taken. Each counts once, for the first of them, whoever that is, and not when it
+ * is read again later: after LATENCY_LIVE_MS. `now` is wall clock ms. */
 #define LATENCY_LIVE_MS 60000
 void
 latency_handed(struct broker *broker, const struct store_event *event, int64_t now);

@@ -80,7 +80,7 @@ figures_latency(struct metrics *metrics, void *arg)
 		    "From the platform's sending of an event to our receiving.",
 		    put_delivery },
 		{ "streamhold_handout_latency_seconds", METRIC_HISTOGRAM,
-		    "From receiving an event to handing it to a reader that keeps up.",
+		    "From receiving an event to handing it to the first who gets it.",
 		    put_handout },
 		{ "streamhold_recent_latency_seconds", METRIC_GAUGE,
 		    "Latencies of the last 15 to 30 minutes.", put_quantiles },

@@ -4,11 +4,14 @@
  *   read    the event as it is stored
  *   answer  it is kept, readers are told, and get it with their next answer
  *
+ * With `consumer` it goes to that named consumer instead (consumer_replay.c).
+ *
  * Owns broker->replays.
  */
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "broker/consumers/consumers.h"
 #include "broker/events/hub.h"
 #include "broker/events/read.h"
 #include "broker/events/replay.h"
@@ -161,6 +164,10 @@ on_event_replay(struct client *client, struct proto_msg *msg)
 	if ((wanted->seq == 0) == (wanted->id == NULL)) {
 		client_fail(
 		    client, msg->rid, ERR_not_found, "No event with that number or id");
+		return;
+	}
+	if (wanted->consumer) {
+		consumer_replay(client, msg);
 		return;
 	}
 	flow = xcalloc(1, sizeof(*flow));

@@ -50,6 +50,11 @@ _streamhold() {
 		mapfile -t COMPREPLY < <(compgen -W "foreign synthetic quarantined" -- "$cur")
 		return
 		;;
+	--to)
+		[ "$verb" = events ] && words=$(_streamhold_consumers) || words="file secret-service"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+		;;
 	--as)
 		mapfile -t COMPREPLY < <(compgen -W "$oddities" -- "$cur")
 		return
@@ -99,7 +104,8 @@ _streamhold() {
 		"audit "*) words="--limit" ;;
 		"events list") words="--after --limit $filters" ;;
 		"events tail") words="--follow --limit $filters" ;;
-		"events show" | "events replay") ;;
+		"events show") ;;
+		"events replay") words="--to" ;;
 		"events "*) words="tail list show replay" ;;
 		"trigger "*) words="$types --count --as --broadcaster" ;;
 		"consumers add")

@@ -1,5 +1,6 @@
 """Named consumers that ask for their events: cursor, acknowledgement, redelivered."""
 import concurrent.futures
+import json
 import os
 import signal
 
@@ -308,3 +309,65 @@ def test_large_pages_end_early_and_go_on(daemon):
         pages += 1
         ack(daemon, one["next_after"])
     assert got == list(range(1, 9)) and pages == 2
+
+
+# -- replays ------------------------------------------------------------------------------
+
+
+def replay(daemon, *names, to="bot"):
+    return daemon.cli("events", "replay", *names, "--to", to, "--json")
+
+
+def test_a_replay_comes_with_the_next_page_until_something_is_acknowledged(daemon):
+    make(daemon)
+    deliver(daemon, 3)
+    ack(daemon, page(daemon)["next_after"])
+    done = replay(daemon, "1", "3", "1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["replayed"] == [
+        {"seq": seq, "type": "chat.message.sent", "to": "bot"} for seq in (1, 3, 1)]
+    deliver(daemon)
+    for _ in range(2):
+        mixed = page(daemon, limit=1)
+        assert seqs(mixed) == [1, 3, 4] and mixed["next_after"] == 4
+    assert marked(mixed) == [1, 3, 4]
+    assert look(daemon)["cursor"] == 3
+    assert seqs(page(daemon)) == [1, 3, 4]
+    # One that came after the page is not meant by its acknowledgement.
+    assert replay(daemon, "2").returncode == 0
+    assert ack(daemon, 4).json()["cursor"] == 4
+    again = page(daemon)
+    assert seqs(again) == [2] and marked(again) == [2] and again["next_after"] == 4
+    ack(daemon, 4)
+    assert page(daemon)["events"] == []
+    # Nobody else is concerned, and nothing is stored.
+    assert [event["flags"] for event in daemon.events()] == [[]] * 4
+
+
+def test_what_a_consumer_is_not_replayed(daemon):
+    make(daemon, type="channel.followed")
+    deliver(daemon, 2)
+    deliver(daemon, kind="channel.followed")
+    for name, to, said in (("3", "bot", "Event 3 is not done by this consumer"),
+                           ("1", "nobody", "There is no consumer named nobody"),
+                           ("77", "bot", "No event with that number or id")):
+        done = replay(daemon, name, to=to)
+        assert done.returncode != 0 and said in done.stderr and done.stdout == ""
+    ack(daemon, page(daemon)["next_after"])
+    done = replay(daemon, "1")
+    assert done.returncode == 1 and "this consumer's filters" in done.stderr
+    assert page(daemon)["events"] == []
+    assert replay(daemon, "3").returncode == 0
+    assert marked(page(daemon)) == [3]
+
+
+def test_replays_that_wait_are_bounded(daemon):
+    make(daemon)
+    deliver(daemon, 65)
+    ack(daemon, page(daemon)["next_after"])
+    assert replay(daemon, *[str(seq) for seq in range(1, 65)]).returncode == 0
+    done = replay(daemon, "65")
+    assert done.returncode == 1 and "acknowledge what was replayed" in done.stderr
+    assert marked(page(daemon)) == list(range(1, 65))
+    ack(daemon, 65)
+    assert replay(daemon, "65").returncode == 0 and marked(page(daemon)) == [65]

@@ -625,3 +625,54 @@ def test_enable_does_not_wait_for_the_back_off(streamhold, folder):
         until(lambda: show(daemon)["state"] == "failing")
         assert daemon.cli("consumers", "enable", "bot").returncode == 0
         target.wait_taken(1)
+
+
+# -- replays ------------------------------------------------------------------------------
+
+
+def replay(daemon, *names):
+    return daemon.cli("events", "replay", *names, "--to", "bot")
+
+
+def test_a_replay_is_pushed_marked_and_moves_no_cursor(daemon):
+    with Target() as target:
+        add(daemon, target.url)
+        deliver(daemon, 3)
+        target.wait_taken(3)
+        until(lambda: show(daemon)["cursor"] == 3)
+        assert replay(daemon, "1", "2").returncode == 0
+        pushes = target.wait_taken(5)
+        deliver(daemon)
+        pushes = target.wait_taken(6)
+        until(lambda: show(daemon)["cursor"] == 4 and not show(daemon)["dead_letters"])
+    assert [push.seq for push in pushes] == [1, 2, 3, 1, 2, 4]
+    assert [push.redelivered for push in pushes] == [False] * 3 + [True, True, False]
+    assert [push.id for push in pushes[3:5]] == [push.id for push in pushes[:2]]
+    assert dead(daemon) == []
+
+
+def test_a_replay_outlives_the_broker_and_a_target_that_is_away(quick):
+    with Target() as target:
+        add(quick, target.url)
+        port = target.port
+        deliver(quick)
+        target.wait_taken(1)
+        until(lambda: show(quick)["cursor"] == 1)
+    assert replay(quick, "1").returncode == 0
+    waiting, = dead(quick)
+    assert waiting["seq"] == 1 and waiting["reason"] == "replayed by hand"
+    os.kill(quick.broker_pid(), signal.SIGKILL)
+    with Target(port=port) as target:
+        push, = target.wait_taken(1)
+        assert push.seq == 1 and push.redelivered
+        until(lambda: dead(quick) == [])
+
+
+def test_a_replay_to_one_that_is_switched_off(daemon):
+    with Target(lambda push: 410 if push.seq == 2 else 200) as target:
+        add(daemon, target.url)
+        deliver(daemon, 2)
+        until(lambda: show(daemon)["state"] == "disabled")
+        done = replay(daemon, "1")
+        assert done.returncode == 1 and "switched off" in done.stderr
+    assert dead(daemon) == []

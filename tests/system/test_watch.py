@@ -9,6 +9,8 @@ from tests.fake import delivery as making
 from tests.fake import events as kinds
 from tests.fake.sender import send
 from tests.lib.platforms import Platforms
+from tests.lib.sse import Stream
+from tests.lib.target import Target
 
 
 @pytest.fixture
@@ -60,6 +62,64 @@ def test_counts_and_latencies_are_shown(daemon):
     assert document["events"][0]["delivery_ms"] == delivery
     text = command(daemon).stdout
     assert "deliveries stored 3" in text and "chat.message.sent" in text
+
+
+def handout(daemon):
+    event, = status(daemon)["events"]
+    return event["handout_ms"]
+
+
+def wait_counted(daemon, count):
+    end = time.monotonic() + 20
+    while (last := handed_count(daemon)) != count:
+        assert time.monotonic() < end, last
+        time.sleep(0.05)
+
+
+def handed_count(daemon):
+    name = 'streamhold_handout_latency_seconds_count{type="chat.message.sent"} '
+    for line in daemon.get("/metrics").text.splitlines():
+        if line.startswith(name):
+            return int(float(line.removeprefix(name)))
+    return 0
+
+
+def test_a_hand_out_to_a_stream_is_measured(daemon):
+    deliver(daemon)
+    assert handout(daemon) is None
+    with Stream(daemon.api_port, "?after=now") as stream, \
+            Stream(daemon.api_port, "?after=now") as other:
+        deliver(daemon)
+        deliver(daemon)
+        assert len(stream.take(2)) == 2 and len(other.take(2)) == 2
+        wait_counted(daemon, 2)
+    measured = handout(daemon)
+    assert 0 <= measured["p50"] <= measured["p95"] <= measured["max"] < 20000
+
+
+def test_a_hand_out_to_a_consumer_that_asks_is_measured_once(daemon):
+    assert daemon.call("PUT", "/consumers/bot", {}).status == 200
+    deliver(daemon)
+    assert handout(daemon) is None
+    time.sleep(0.3)
+    for _ in range(2):
+        assert len(daemon.get("/consumers/bot/events").json()["events"]) == 1
+    assert handed_count(daemon) == 1
+    assert handout(daemon)["max"] >= 300
+
+
+def test_a_push_is_measured_when_it_was_taken(daemon):
+    answers = iter([503])
+    with Target(lambda push: next(answers, 200)) as target:
+        done = daemon.cli("consumers", "add", "bot", "--forward", target.url,
+                          "--allow-private", "127.0.0.1")
+        assert done.returncode == 0, done.stderr
+        deliver(daemon)
+        target.wait(1)
+        assert handed_count(daemon) == 0
+        target.wait_taken(1)
+        wait_counted(daemon, 1)
+        assert handout(daemon)["max"] >= 1000 * (target.pushes[1].at - target.pushes[0].at) - 100
 
 
 def test_silence_is_degraded_and_told(daemon):
