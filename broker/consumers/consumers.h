@@ -27,7 +27,7 @@ struct consumer_replay;
 
 /* Replayed events that wait for a consumer which asks, and bytes of their bodies. */
 #define CONSUMER_REPLAYS_MAX 64
-#define CONSUMER_REPLAY_BYTES_MAX ((size_t)1024 * 1024)
+#define CONSUMER_REPLAY_BYTES_MAX (1024 * 1024)
 
 struct consumer {
 	struct store_consumer row; /* cursor and handed may be ahead of the disk */
