@@ -5,6 +5,7 @@
  * command over broker.sock. It never reads HTTP requests, and no message that it sends
  * holds a token, a verifier or a key.
  */
+#include "broker/sandbox.h"
 #include "broker/start.h"
 #include "common/log.h"
 #include "common/process.h"
@@ -23,6 +24,8 @@ main(int argc, char **argv)
 	process_notify_open();
 	start_config(&broker, &options);
 	start_loop(&broker);
+	start_folder(&broker);
+	broker_sandbox_enter(&broker);
 	start_storage(&broker);
 	start_services(&broker);
 	start_peers(&broker, &options);

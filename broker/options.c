@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/options.h"
+#include "broker/sandbox.h"
 #include "common/process.h"
 #include "common/version.h"
 #include "proto/proto.h"
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --admin-group NAME group whose members may use the admin socket\n"
     "  -n                 check the configuration and leave\n"
     "  -Q messages        print the protocol's messages and leave\n"
+    "  -Q sandbox         print the system calls that are refused and leave\n"
     "  --version, --help\n";
 
 enum {
@@ -73,8 +75,12 @@ print_table(const char *name)
 	const struct proto_schema *schema;
 	size_t i;
 
+	if (strcmp(name, "sandbox") == 0) {
+		broker_sandbox_print(stdout);
+		exit(EXIT_STOPPED);
+	}
 	if (strcmp(name, "messages") != 0)
-		refuse("-Q knows: messages");
+		refuse("-Q knows: messages, sandbox");
 	for (i = 0; (schema = proto_schema_at(i)); i++)
 		printf("%d %s\n", schema->type, schema->name);
 	exit(EXIT_STOPPED);

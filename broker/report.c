@@ -18,6 +18,7 @@
 #include "broker/oauth/validate.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
+#include "broker/sandbox.h"
 #include "broker/store/store.h"
 #include "broker/vault/vault.h"
 #include "common/crypto.h"
@@ -102,6 +103,7 @@ put_service(struct sink *sink)
 	    sink, "config", broker->config_path ? broker->config_path : "defaults");
 	put_text(sink, "state_dir", broker->paths.state_dir);
 	put_text(sink, "runtime_dir", broker->paths.runtime_dir);
+	put_text(sink, "sandbox", broker_sandbox_layers());
 	put_text(sink, "log_level",
 	    config_option_find("logging.level")->words[(unsigned)log_get_level()]);
 }
@@ -223,8 +225,8 @@ put_counts(struct sink *sink)
 	put_number(sink, "deliveries_foreign", ingest->foreign);
 	put_number(sink, "deliveries_unknown", ingest->unknown);
 	put_number(sink, "deliveries_synthetic", ingest->synthetic);
-	put_number(sink, "deliveries_quarantined",
-	    ingest->verdicts[INGEST_quarantined]);
+	put_number(
+	    sink, "deliveries_quarantined", ingest->verdicts[INGEST_quarantined]);
 	put_number(sink, "deliveries_repeated", ingest->repeated);
 	put_number(sink, "deliveries_late", ingest->late);
 	put_number(sink, "deliveries_refused_signature", ingest->refused_signature);

@@ -226,15 +226,21 @@ on_broken(void *arg, int result)
 }
 
 void
-start_storage(struct broker *broker)
+start_folder(struct broker *broker)
 {
 	char path_error[PATHS_ERROR_SIZE];
-	char store_error[STORE_ERROR_SIZE];
-	char vault_error[VAULT_ERROR_SIZE];
 
 	if (paths_make(&broker->paths, PATHS_STATE, (uid_t)-1, (gid_t)-1, path_error) <
 	    0)
 		fatal(EXIT_INIT, "start", "%s", path_error);
+}
+
+void
+start_storage(struct broker *broker)
+{
+	char store_error[STORE_ERROR_SIZE];
+	char vault_error[VAULT_ERROR_SIZE];
+
 	if (store_open(
 		broker->base, broker->paths.database, &broker->store, store_error) < 0)
 		fatal(EXIT_INIT, "store", "%s", store_error);

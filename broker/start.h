@@ -19,6 +19,9 @@ void start_config(struct broker *broker, const struct options *options);
 /* Makes the loop and catches signals. */
 void start_loop(struct broker *broker);
 
+/* Makes the state folder, or checks it. */
+void start_folder(struct broker *broker);
+
 /* Opens database and keystore. */
 void start_storage(struct broker *broker);
 

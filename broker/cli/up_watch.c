@@ -104,7 +104,11 @@ kill_stage(struct up *up, const char *why)
 static void
 describe_end(int status, char *ret_text)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		(void)snprintf(ret_text, 96,
+		    "was killed by the sandbox; `journalctl -k -g type=1326` has the "
+		    "system call");
+	else if (WIFSIGNALED(status))
 		(void)snprintf(ret_text, 96, "was killed by signal %d (%s)",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else

@@ -78,8 +78,8 @@ static void on_state(void *, int, struct proto_msg *);
 /* ---- Birth and death ---- */
 
 /* The helper lies beside this program. */
-static char *
-find_program(void)
+char *
+vault_child_program(void)
 {
 	char path[4096];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -101,7 +101,7 @@ vault_child_new(struct event_base *base, const char *database)
 
 	child->base = base;
 	child->database = xstrdup(database);
-	child->program = find_program();
+	child->program = vault_child_program();
 	child->restart_ms = RESTART_LEAST_MS;
 	child->answers = true;
 	TAILQ_INIT(&child->queue);

@@ -63,4 +63,7 @@ vault_child_ask(struct vault_child *child, enum proto_type type, const char *nam
 /* The call goes on, without its callback. */
 void vault_child_cancel(struct vault_child_call *call);
 
+/* The helper's path; the caller frees it. */
+char *vault_child_program(void);
+
 #endif
