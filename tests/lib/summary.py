@@ -1,12 +1,13 @@
-"""Prints what a run came to, from pytest's report, as the last line "N passed, N failed"."""
+"""Prints what a run came to, from pytest's reports, as the last line "N passed, N failed"."""
 import sys
 import xml.etree.ElementTree as tree
 
 
 def main():
-    report, status = sys.argv[1], int(sys.argv[2])
+    status = int(sys.argv[1])
     try:
-        suites = list(tree.parse(report).getroot().iter("testsuite"))
+        suites = [suite for report in sys.argv[2:]
+                  for suite in tree.parse(report).getroot().iter("testsuite")]
     except (OSError, tree.ParseError):
         print("the tests did not run to their end")
         print("0 passed, 1 failed")
