@@ -275,6 +275,9 @@ put_app_token(struct sink *sink, enum config_platform_index index)
 	put_time(sink, name, stats.checked_at);
 	(void)snprintf(name, sizeof(name), "app_token.%s.trouble", platform);
 	put_text(sink, name, stats.trouble);
+	(void)snprintf(name, sizeof(name), "app_token.%s.error", platform);
+	put_text(
+	    sink, name, stats.trouble ? proto_error_info(stats.error)->name : NULL);
 }
 
 static void

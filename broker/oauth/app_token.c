@@ -107,6 +107,7 @@ app_token_stats(const struct broker *broker, const struct platform *platform,
 		.expires_at = state->expires_at,
 		.checked_at = state->checked_at,
 		.trouble = *state->trouble ? state->trouble : NULL,
+		.error = *state->trouble ? state->trouble_error : ERR_none,
 	};
 }
 

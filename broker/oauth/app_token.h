@@ -62,7 +62,8 @@ struct app_token_stats {
 	uint64_t fetched; /* since the start */
 	int64_t expires_at; /* of the one that was used last */
 	int64_t checked_at;
-	const char *trouble; /* NULL: none */
+	const char *trouble;    /* of the last attempt, NULL: none */
+	enum proto_error error; /* what it failed with */
 };
 void app_token_stats(const struct broker *broker, const struct platform *platform,
     struct app_token_stats *ret_stats);

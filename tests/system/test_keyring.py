@@ -12,7 +12,7 @@ import pytest
 from tests.fake.client import approve
 from tests.fake.sender import build, send
 from tests.lib.keyring import Keyring, have, wait_for
-from tests.lib.platforms import USER, follow, login, put_credentials
+from tests.lib.platforms import OTHER, USER, follow, login, put_credentials
 
 needs_keyring = pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
 pytestmark = needs_keyring
@@ -131,6 +131,49 @@ def test_an_item_that_a_person_removed_is_said(ready):
     assert stored_accounts(daemon) == [(USER, "valid")]
     put_credentials(daemon, "kick")
     login_again(daemon)
+
+
+def app_token(daemon):
+    """What the comparison of a channel without a login says, and what failed."""
+    path = f"/subscriptions/kick/{OTHER['kick']['login']}"
+    assert daemon.post("/subscriptions/kick/sync").status == 200
+    done = daemon.cli("--json", "inspect")
+    rows = json.loads(done.stdout)["sections"]["accounts"]
+    return daemon.get(path).json(), rows.get("app_token.kick.error"), \
+        rows.get("app_token.kick.trouble")
+
+
+def test_the_app_token_tells_a_locked_keyring_from_one_that_cannot_be_used(ready, fakes):
+    """Neither costs a request, and neither is remembered beyond its end."""
+    daemon, ring = ready
+    ring.lock()
+    expect_state(daemon, "keystore_locked")
+    path = f"/subscriptions/kick/{OTHER['kick']['login']}"
+    assert daemon.call("PUT", path, {"events": ["channel.followed"]}).status == 200
+    asked = len(fakes["kick"].asked("token"))
+    channel, error, trouble = app_token(daemon)
+    assert channel["state"] == "unavailable" and channel["token"] == "app", channel
+    assert error == "keystore_locked" and "is locked" in trouble
+    ring.unlock()
+    expect_state(daemon, "healthy")
+    ring.clear("client/kick")
+    channel, error, trouble = app_token(daemon)
+    assert channel["state"] == "unavailable", channel
+    assert error == "keystore_unavailable" and "removed from the keyring" in trouble
+    assert "locked" not in trouble
+    ring.stop()
+    expect_state(daemon, "keystore_unavailable")
+    channel, error, trouble = app_token(daemon)
+    assert channel["state"] == "unavailable", channel
+    assert error == "keystore_unavailable" and "locked" not in trouble
+    assert len(fakes["kick"].asked("token")) == asked
+    (ring.runtime / "bus").unlink(missing_ok=True)
+    ring.start()
+    wait_for(lambda: is_state(daemon, "healthy"), 10)
+    put_credentials(daemon, "kick")
+    channel, error, _ = app_token(daemon)
+    assert channel["state"] in ("settling", "active") and not error, channel
+    assert len(fakes["kick"].asked("token")) == asked + 1
 
 
 @pytest.mark.parametrize("case", ["no bus", "no service", "never unlocked"])
