@@ -48,7 +48,8 @@ class Run:
         for name in self.fakes.fakes:
             for token in self.fakes[name].state()["tokens"]:
                 if token["value"].encode() not in known:
-                    self.note(f"{token['use']}.{name}", token["value"])
+                    kind = token["use"] if token["user"] else "app"
+                    self.note(f"{kind}.{name}", token["value"])
             for asked in self.fakes[name].asked():
                 form = parse_qs(asked.get("body") or "")
                 for field, kind in (("code_verifier", "verifier"),
@@ -200,12 +201,14 @@ def tokens_handed_out(run):
 
 
 def app_tokens(run):
-    """The client's own token, once something in the program asks for one over the API."""
-    run.daemon.post("/subscriptions/kick/sync")
-
-
-def has_app_tokens(daemon):
-    return daemon.post("/subscriptions/kick/sync").status != 404
+    """The client's own token, which keeps the subscriptions of a channel without a login."""
+    path = f"/subscriptions/kick/{OTHER['kick']['login']}"
+    assert run.daemon.call("PUT", path, {"events": ["channel.followed"]}).status == 200
+    assert run.daemon.post("/subscriptions/kick/sync").status == 200
+    assert run.daemon.get(path).json()["token"] == "app"
+    run.collect()
+    assert run.of("app")
+    assert run.daemon.delete(path).status == 200
 
 
 def new_key(run):

@@ -17,8 +17,7 @@ import pytest
 from tests.lib import memory
 from tests.lib.keyring import Keyring, have
 from tests.lib.platforms import NAMES
-from tests.system.canary_flows import (FLOWS, every_flow, has_app_tokens, prepare,
-                                       put_credentials)
+from tests.system.canary_flows import FLOWS, every_flow, prepare, put_credentials
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads the memory of others")
 # What a client sends or is handed: it passes the front once. All else never does.
@@ -122,9 +121,8 @@ def search_everywhere(run, folder):
         assert memory.hits(process_bytes(pids_of(daemon)), run.secrets) == []
         assert memory.hits(database_bytes(daemon), run.secrets) == []
         assert memory.hits(files_bytes(folder), run.secrets) == []
-        expected = {*PASSING, "access", "refresh", "verifier", "vault_key", "device_code"}
-        if has_app_tokens(daemon):
-            expected.add("app")
+        expected = {*PASSING, "access", "refresh", "app", "verifier", "vault_key",
+                    "device_code"}
         assert expected <= run.kinds(), run.kinds()
         assert len(run.secrets) >= 12
     finally:
