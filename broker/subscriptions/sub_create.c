@@ -299,6 +299,8 @@ on_created(void *arg, struct fetch_reply *reply)
 	enum kick_subs_verdict verdict = kick_subs_judge(reply, said);
 
 	flow_resume(&pass->flow);
+	if (verdict == KICK_SUBS_good)
+		sub_pass_accepted(pass);
 	if (channel)
 		hear_created(pass, channel, reply, verdict, said);
 	else

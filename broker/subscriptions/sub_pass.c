@@ -133,6 +133,7 @@ on_channel(void *arg, struct fetch_reply *reply)
 		sub_pass_refused(pass, verdict, reply, identify, said);
 		return;
 	}
+	sub_pass_accepted(pass);
 	result = kick_subs_read_channel(&reply->body, pass->key, pass->user_id);
 	if (result == -ENOENT) {
 		sub_pass_fail(pass, SUB_unknown_channel, NULL);
@@ -207,6 +208,7 @@ on_list(void *arg, struct fetch_reply *reply)
 		sub_pass_refused(pass, verdict, reply, list, said);
 		return;
 	}
+	sub_pass_accepted(pass);
 	if (!channel ||
 	    kick_subs_read_list(&reply->body, *pass->user_id ? pass->user_id : NULL,
 		&pass->listed, &pass->listed_count, whose) < 0) {
@@ -456,6 +458,7 @@ on_removed(void *arg, struct fetch_reply *reply)
 		sub_pass_refused(pass, verdict, reply, remove_again, said);
 		return;
 	}
+	sub_pass_accepted(pass);
 	if (channel)
 		mark_removed(pass, channel);
 	remove_some(pass);

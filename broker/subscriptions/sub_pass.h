@@ -59,6 +59,9 @@ void sub_pass_token(struct sub_pass *pass, sub_step_fn *step);
 void sub_pass_send(
     struct sub_pass *pass, struct kick_subs_request *request, fetch_done_fn *done);
 
+/* A call with the pass's token was a success: the platform took it. */
+void sub_pass_accepted(const struct sub_pass *pass);
+
 /* A reply that is no success of the call as a whole: renews the token and goes on with
  * `again`, takes the other token and begins anew, or fails. */
 void sub_pass_refused(struct sub_pass *pass, enum kick_subs_verdict verdict,

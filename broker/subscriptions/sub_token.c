@@ -156,6 +156,16 @@ on_app_token(void *arg, const struct app_token_grant *grant)
 	sub_pass_fail(pass, state_of_grant(grant->error), grant->sentence);
 }
 
+/* Only that of a login has a refresh token before it that is kept until then. */
+void
+sub_pass_accepted(const struct sub_pass *pass)
+{
+	const struct account *account = account_of(pass);
+
+	if (pass->user && account)
+		token_accepted(pass->flow.broker, account, pass->generation);
+}
+
 /* 401. A token is renewed once; after that the trouble is not its age. */
 static void
 token_refused(struct sub_pass *pass, sub_step_fn *again, const char *said)

@@ -20,7 +20,7 @@ PREVIOUS = f"previous/kick/{USER}"
 
 @pytest.fixture
 def daemon(streamhold, fakes, folder):
-    daemon = streamhold(fakes.config(folder))
+    daemon = streamhold(fakes.config(folder, logging={"level": "debug"}))
     fakes.register(daemon)
     return daemon
 
@@ -62,6 +62,23 @@ def test_the_token_before_goes_when_the_new_one_is_proven(daemon):
     check(daemon)
     assert PREVIOUS not in secrets(daemon)
     assert not on_disk(daemon, sealed)
+
+
+def test_a_call_about_subscriptions_is_a_proof(daemon, fakes):
+    """A refusal is none; a call that the platform takes with the login's token is."""
+    start(daemon, "kick")
+    path = f"/subscriptions/kick/{USER}"
+    assert daemon.call("PUT", path, {"events": ["channel.followed"]}).status == 200
+    until(lambda: daemon.get(path).json()["state"] in ("settling", "active"))
+    time.sleep(SHARED_S)
+    assert refresh(daemon, "kick").status == 200
+    fakes["kick"].next("subscriptions_list", status=500, body="")
+    assert daemon.post("/subscriptions/kick/sync").status == 200
+    assert "are proven" not in daemon.text_log()
+    assert daemon.post("/subscriptions/kick/sync").status == 200
+    assert daemon.get(path).json()["token"] == "user"
+    daemon.wait_log(f"the tokens of '{USER}' at kick are proven")
+    assert PREVIOUS not in secrets(daemon)
 
 
 def test_the_check_at_start_is_a_proof(daemon, fakes):
