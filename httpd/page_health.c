@@ -10,6 +10,7 @@
 #include "httpd/limits.h"
 #include "httpd/page.h"
 #include "httpd/respond.h"
+#include "httpd/sandbox.h"
 
 #define STATE_SIZE 16
 #define DETAIL_SIZE 512
@@ -98,6 +99,7 @@ send_status(struct request *request, const char *detail)
 	out_object(&json, NULL);
 	out_text(&json, "status", words[request->rows >> WORST_SHIFT]);
 	out_text(&json, "version", version_text());
+	out_text(&json, "sandbox", sandbox_layers());
 	out_object(&json, "components");
 	component(&json, "server", "healthy", NULL);
 	if (buf_length(&request->body)) {

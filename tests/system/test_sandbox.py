@@ -168,6 +168,8 @@ def test_a_front_says_what_is_in_force(streamhold):
     layers = lines[0].split("in force: ")[1]
     assert {"no-new-privs", "no-core", "limits", "seccomp"} <= set(layers.split())
     assert layers in report
+    shown = daemon.get("/status").json()["sandbox"].split()
+    assert {"no-new-privs", "no-core", "limits", "seccomp"} <= set(shown)
 
 
 @ptraced
