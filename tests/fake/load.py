@@ -120,6 +120,9 @@ class Load:
                 item = item or await self.take()
                 if item is None:
                     break
+                if stream[0].at_eof():      # closed while it was idle, as servers may
+                    stream[1].close()
+                    stream = await asyncio.open_connection(self.host, self.port)
                 self.sent += 1
                 begun = time.monotonic()
                 stream[1].write(item[1])

@@ -1,10 +1,9 @@
 """The packages, built once from the files as they are, and a machine that has them."""
+import functools
 import hashlib
 import os
-import pathlib
 import shutil
 import subprocess
-import tempfile
 
 import pytest
 
@@ -26,27 +25,45 @@ def fingerprint():
     return digest.hexdigest()
 
 
-def build_packages(out, *kinds):
-    result = subprocess.run(["packaging/build-packages", "--no-install", "--out", str(out), *kinds],
-                            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def build_packages(out, kind, path=""):
+    """Builds one kind of package; `path` comes before the PATH of the build."""
+    result = subprocess.run(["packaging/build-packages", "--no-install", "--out", str(out), kind],
+                            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            env={**os.environ, "PATH": path + os.environ["PATH"]})
     assert result.returncode == 0, result.stdout[-4000:]
+    found, = (one for one in out.glob(f"*.{kind}") if "dbgsym" not in one.name)
+    return found
 
 
 class Packages:
-    def __init__(self, folder):
-        self.deb, = (one for one in folder.glob("*.deb") if "dbgsym" not in one.name)
-        self.rpm, = folder.glob("*.rpm")
+    """Each kind is built when it is first asked for, with ccache where there is one, and not
+    again until a file has changed."""
+
+    def __init__(self):
+        self.fingerprint = fingerprint()
+
+    def _build(self, kind):
+        out = OUT / kind
+        stamp = out / "fingerprint"
+        if not stamp.exists() or stamp.read_text() != self.fingerprint:
+            shutil.rmtree(out, ignore_errors=True)
+            build_packages(out, kind, "/usr/lib/ccache:")
+            stamp.write_text(self.fingerprint)
+        found, = (one for one in out.glob(f"*.{kind}") if "dbgsym" not in one.name)
+        return found
+
+    @functools.cached_property
+    def deb(self):
+        return self._build("deb")
+
+    @functools.cached_property
+    def rpm(self):
+        return self._build("rpm")
 
 
 @pytest.fixture(scope="session")
 def packages():
-    """Both packages; files that did not change are not built again."""
-    stamp, wanted = OUT / "fingerprint", fingerprint()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        shutil.rmtree(OUT, ignore_errors=True)
-        build_packages(OUT)
-        stamp.write_text(wanted)
-    return Packages(OUT)
+    return Packages()
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +72,3 @@ def unpacked(packages, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deb")
     subprocess.run(["dpkg-deb", "-x", packages.deb, folder], check=True)
     return folder
-
-
-@pytest.fixture
-def disk():
-    """A folder on the disk of the sources: an overlay cannot lie on every file system."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="machine-", dir=ROOT / "build"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)

@@ -1,18 +1,25 @@
 """The deb in a booted Debian: install, sockets, credentials, kill, hang, stop, upgrade, purge."""
 import json
-import os
 import re
-import signal
+import shutil
+import sqlite3
 import subprocess
+import sys
+import tempfile
+import threading
 import time
 
 import pytest
 
+from tests.conftest import ROOT
+from tests.fake.keys import Signer
+from tests.fake.sender import write_private
 from tests.packaging.machine import Machine, can_boot
 
 SERVICES = ("streamhold-broker", "streamhold-api", "streamhold-webhook")
-# A machine without a network: what is said about that is no fault.
-EXPECTED = re.compile(r"could not be looked up|cannot be looked up")
+# In a machine without a network the platforms cannot be asked; that is said, and no fault.
+NO_NETWORK = re.compile(r"Kick's public key could not be looked up")
+RATE, SECONDS, CONNECTIONS = 500, 12, 16
 
 pytestmark = pytest.mark.skipif(can_boot() is not None, reason=str(can_boot()))
 
@@ -20,12 +27,10 @@ pytestmark = pytest.mark.skipif(can_boot() is not None, reason=str(can_boot()))
 @pytest.fixture(scope="module")
 def machine(packages, tmp_path_factory):
     """A fresh machine on which the package was installed; one boot for all tests here."""
-    import shutil
-    import tempfile
-    from tests.conftest import ROOT
     folder = tempfile.mkdtemp(prefix="machine-", dir=ROOT / "build")
     try:
         with Machine(folder) as found:
+            found.package = packages.deb
             found.deb = found.copy(packages.deb)
             found.installed = found.run(f"apt-get install -q -y {found.deb}")
             yield found
@@ -134,6 +139,149 @@ def test_a_program_that_hangs_is_replaced(machine):
     wait_ok(machine)
     for service in SERVICES:
         assert "watchdog" in machine.journal("-u", service).lower()
+
+
+def test_the_journal_is_clean_after_a_boot(machine):
+    """It starts at boot, and nothing is said at start that somebody would have to look at."""
+    machine.reboot()
+    wait_ok(machine)
+    for service in SERVICES:
+        assert machine.show(service, "NRestarts") == "0"
+        assert "watchdog" not in machine.journal("-b", "-u", service).lower()
+    units = " ".join(f"-u {one}.service -u {one}.socket" for one in SERVICES)
+    said = [line for line in machine.journal("-b", "-q", units).splitlines()
+            if re.search(r"warn|error|fail|cannot|denied|unknown|ignor", line, re.I)]
+    assert not [line for line in said if not NO_NETWORK.search(line)], said
+    loud = machine.journal("-b", "-q", "--priority=warning", units).splitlines()
+    assert not [line for line in loud if not NO_NETWORK.search(line)], loud
+    assert machine.run("systemctl --failed --no-legend") == ""
+
+
+def restart_all(machine):
+    """As the manual says it, for changed addresses."""
+    machine.run("systemctl stop 'streamhold-*'; systemctl start streamhold-broker streamhold-api "
+                "$(systemctl is-enabled -q streamhold-webhook.service && echo streamhold-webhook)")
+
+
+@pytest.fixture
+def config(machine):
+    """Writes the configuration; puts the old one back afterwards."""
+    file = machine.root / "etc/streamhold/config.json"
+    before = file.read_text()
+
+    def write(content):
+        file.write_text(json.dumps(content) + "\n")
+        machine.run("streamhold config check && systemctl daemon-reload")
+
+    yield write
+    file.write_text(before)
+    machine.run("systemctl daemon-reload")
+    restart_all(machine)
+    wait_ok(machine)
+
+
+def test_the_sockets_listen_where_the_configuration_says(machine, config):
+    wait_ok(machine)
+    config({"server": {"port": 3100, "socket": "/run/streamhold/api.sock", "socket_mode": "0666"},
+            "webhooks": {"port": 3101}})
+    restart_all(machine)
+    wait(lambda: get(machine, "http://localhost:3100/readyz") == 200, "the new port")
+    assert get(machine, "http://[::1]:3100/healthz") == 200
+    assert get(machine, "http://127.0.0.1:3101/webhooks/kick") == 405
+    assert get(machine, "http://127.0.0.1:3000/healthz") == 0
+    assert get(machine, "http://127.0.0.1:3001/webhooks/kick") == 0
+    assert machine.run("stat -c %a /run/streamhold/api.sock").strip() == "666"
+    config({"webhooks": {"enabled": False}})
+    restart_all(machine)
+    assert machine.show("streamhold-webhook.service", "LoadState") == "masked"
+    assert get(machine, "http://127.0.0.1:3001/webhooks/kick") == 0
+
+
+def test_a_wrong_configuration_is_said_once(machine, config):
+    wait_ok(machine)
+    file = machine.root / "etc/streamhold/config.json"
+    file.write_text('{"server": {"prot": 1}}')
+    machine.run("systemctl restart streamhold-broker", check=False)
+    wait(lambda: machine.show("streamhold-broker", "ActiveState") == "failed", "the refusal")
+    time.sleep(0.5)         # it would have been started again by now
+    assert machine.show("streamhold-broker", "ActiveState") == "failed"
+    assert "server.port" in machine.journal("-u streamhold-broker -n 10")
+
+
+def newer(deb, folder):
+    """The same package with a higher version."""
+    tree = folder / "newer"
+    subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"^(Version: .*)$", r"\1+upgrade", control.read_text(), flags=re.M))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, folder / "newer.deb"], check=True,
+                   stdout=subprocess.DEVNULL)
+    return folder / "newer.deb"
+
+
+def send(machine, key, acked):
+    """500 deliveries a second (as many as a busy machine can, if that is less) through the
+    webhook listener; the tally."""
+    done = subprocess.run(
+        machine.network(sys.executable, "-m", "tests.fake.sender", "--url",
+                        "http://127.0.0.1:3001/webhooks/kick", "--key", key, "--load", "--rate",
+                        RATE, "--seconds", 90, "--again", "--count", RATE * SECONDS,
+                        "--connections", CONNECTIONS, "--acked", acked),
+        cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def away_ms(machine):
+    """How long the broker was away when it was started last."""
+    def at(name):
+        return int(machine.show("streamhold-broker", name + "Monotonic"))
+    return (at("ActiveEnterTimestamp") - at("ActiveExitTimestamp")) / 1000
+
+
+def stored_ids(machine):
+    machine.run("systemctl stop 'streamhold-*'")
+    shutil.rmtree(machine.folder / "copy", ignore_errors=True)
+    shutil.copytree(machine.root / "var/lib/streamhold", machine.folder / "copy")
+    with sqlite3.connect(machine.folder / "copy" / "streamhold.db") as database:
+        rows = database.execute("SELECT message_id FROM events").fetchall()
+    database.close()
+    machine.run("systemctl start streamhold-broker streamhold-api streamhold-webhook")
+    return [row[0] for row in rows]
+
+
+def test_an_upgrade_under_load_loses_and_refuses_nothing(machine, config, tmp_path):
+    wait_ok(machine)
+    signer = Signer()
+    key = tmp_path / "key.pem"
+    write_private(key, signer.private_pem)
+    (machine.root / "etc/streamhold/kick.pem").write_text(signer.public_pem)
+    config({"platforms": {"kick": {"public_key_file": "/etc/streamhold/kick.pem",
+                                   "api_url": "http://127.0.0.1:9/public/v1"}}})
+    machine.run("systemctl restart streamhold-broker.service")
+    wait_ok(machine)
+    package = machine.copy(newer(machine.package, tmp_path))
+    before = {service: machine.main_pid(service) for service in SERVICES}
+    tally = {}
+    sending = threading.Thread(target=lambda: tally.update(
+        send(machine, key, tmp_path / "acked")))
+    sending.start()
+    time.sleep(4)
+    machine.run(f"apt-get install -q -y {package}")
+    assert sending.is_alive(), "the load ended before the upgrade"
+    sending.join()
+    assert machine.run("dpkg-query -W -f='${Version}' streamhold").endswith("+upgrade")
+    assert all(machine.main_pid(one) not in (0, pid) for one, pid in before.items())
+    assert away_ms(machine) < 2000
+    wait_ok(machine)
+    assert tally["statuses"] == {"200": RATE * SECONDS}, tally
+    # A connection that is closed for being idle in the instant when it is used again.
+    assert tally["errors"] <= 2, tally
+    acked = (tmp_path / "acked").read_text().split()
+    stored = stored_ids(machine)
+    assert len(set(acked)) == len(acked) == RATE * SECONDS
+    assert set(acked) <= set(stored) and len(set(stored)) == len(stored)
+    wait_ok(machine)
 
 
 def test_stopping_takes_no_time(machine):
