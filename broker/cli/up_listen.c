@@ -116,7 +116,7 @@ log_unix(const char *path, int error)
 	if (error == -EADDRINUSE)
 		log_error("up",
 		    "'%s' is in use: Streamhold already runs here, perhaps by its "
-		    "units (`systemctl stop 'streamhold-*'`)",
+		    "units (`systemctl stop streamhold.target`)",
 		    path);
 	else if (error == -EEXIST)
 		log_error("up", "'%s' exists and is no socket: remove it", path);
