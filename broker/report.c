@@ -20,6 +20,7 @@
 #include "broker/report.h"
 #include "broker/sandbox.h"
 #include "broker/store/store.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/crypto.h"
 #include "common/log.h"
@@ -231,6 +232,7 @@ put_counts(struct sink *sink)
 	put_number(sink, "deliveries_late", ingest->late);
 	put_number(sink, "deliveries_refused_signature", ingest->refused_signature);
 	put_number(sink, "deliveries_refused_stale", ingest->refused_stale);
+	put_number(sink, "deliveries_other_subscription", ingest->strangers);
 	put_number(sink, "deliveries_failed", ingest->failed);
 	put_number(sink, "deliveries_pending", ingest->pending);
 	put_time(sink, "last_delivery_at", ingest->last_at);
@@ -313,6 +315,38 @@ put_accounts(struct sink *sink)
 }
 
 static void
+put_subscriptions(struct sink *sink)
+{
+	struct subscriptions_stats stats;
+	const char *worst_name;
+	enum sub_state worst = subscriptions_worst(sink->broker, &worst_name);
+	char name[48];
+	int i;
+
+	subscriptions_stats(sink->broker, &stats);
+	put_text(sink, "state", sub_state_name(worst));
+	put_text(sink, "worst_channel", worst_name);
+	put_number(sink, "channels", stats.channels);
+	put_number(sink, "wanted", stats.wanted);
+	put_number(sink, "active", stats.active);
+	put_number(sink, "not_ours", stats.strangers);
+	for (i = SUB_none + 1; i < SUB_STATE_MAX; i++) {
+		if (stats.states[i] == 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "channels_%s",
+		    sub_state_name((enum sub_state)i));
+		put_number(sink, name, stats.states[i]);
+	}
+	put_time(sink, "compared_at", stats.last_at);
+	put_number(sink, "compared", stats.passes);
+	put_number(sink, "compared_in_vain", stats.failures);
+	put_number(sink, "created", stats.created);
+	put_number(sink, "removed", stats.removed);
+	put_number(sink, "refused", stats.refused);
+	put_number(sink, "lost", stats.lost);
+}
+
+static void
 put_flow(void *arg, const char *kind, const char *step, unsigned count)
 {
 	char name[96];
@@ -339,6 +373,7 @@ static const struct {
 	{ "database", put_database },
 	{ "keystore", put_keystore },
 	{ "accounts", put_accounts },
+	{ "subscriptions", put_subscriptions },
 	{ "counts", put_counts },
 	{ "flows", put_flows },
 };

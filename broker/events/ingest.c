@@ -26,6 +26,7 @@
 #include "broker/events/silence.h"
 #include "broker/health.h"
 #include "broker/store/store_event.h"
+#include "broker/subscriptions/subs.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -160,6 +161,19 @@ verdict(const struct ingest_job *job)
 	return job->row.flags & EVENT_UNKNOWN ? INGEST_unknown : INGEST_stored;
 }
 
+/* The id of the subscription is not signed (facts/kick.md 2.2), and a subscription may
+ * have been made by hand or be too young to be on record: counted, not refused. */
+static bool
+is_stranger(const struct ingest_job *job)
+{
+	const struct kick_event *view = &job->view;
+
+	if (job->row.flags & (EVENT_FOREIGN | EVENT_SYNTHETIC))
+		return false;
+	return subscriptions_is_stranger(job->ingest->broker, view->broadcaster_id,
+	    view->broadcaster_name, view->broadcaster_slug, job->row.subscription_id);
+}
+
 static void
 count(struct ingest_stats *stats, const struct ingest_job *job)
 {
@@ -172,6 +186,7 @@ count(struct ingest_stats *stats, const struct ingest_job *job)
 	}
 	stats->stored++;
 	stats->foreign += (flags & EVENT_FOREIGN) != 0;
+	stats->strangers += is_stranger(job);
 	stats->unknown += (flags & EVENT_UNKNOWN) != 0;
 	stats->repeated += job->duplicate_of != 0;
 	stats->alien += job->view.alien;

@@ -72,6 +72,10 @@ figures_ingest(struct metrics *metrics, void *arg)
 	    "reason", "signature", NULL);
 	write_each(metrics, "streamhold_events_marked_total",
 	    "Stored events with a mark; one may have several.", "mark", marks, stats);
+	metric_one(metrics, "streamhold_deliveries_other_subscription_total",
+	    METRIC_COUNTER,
+	    "Stored deliveries of our channels by a subscription that is not ours.",
+	    stats->strangers);
 	metric_one(metrics, "streamhold_deliveries_pending", METRIC_GAUGE,
 	    "Deliveries between arrival and answer.", stats->pending);
 	metric_family(metrics, "streamhold_last_delivery_time_seconds", METRIC_GAUGE,

@@ -15,9 +15,9 @@
 #include "broker/events/notice.h"
 #include "broker/events/silence.h"
 #include "broker/store/store_stream.h"
+#include "broker/subscriptions/subs.h"
 #include "common/alloc.h"
 #include "common/log.h"
-#include "common/text.h"
 #include "common/time.h"
 
 #define MINUTE_MS 60000
@@ -69,21 +69,17 @@ find_or_add(struct silence *silence, const struct store_delivery *row)
 static bool
 expects_chat(const struct broker *broker, const struct channel *channel)
 {
-	const struct config_subscriptions *wanted = &broker->config.subscriptions.kick;
-	const char *platform = config_platform_name(CONFIG_PLATFORM_KICK);
+	const struct config_list *wanted;
 	size_t i;
-	size_t n;
 
 	if (channel->row.chat_seen)
 		return true;
-	for (i = 0; i < wanted->count; i++)
-		for (n = 0; n < wanted->items[i].events.count &&
-		     text_equal_nocase(wanted->items[i].username, channel->row.name);
-		     n++)
-			if (strcmp(event_kind(platform,
-				       wanted->items[i].events.items[n], 1, 0),
-				EVENT_KIND_CHAT) == 0)
-				return true;
+	wanted = subscriptions_wanted_of(
+	    broker, channel->row.broadcaster_id, channel->row.name);
+	for (i = 0; wanted && i < wanted->count; i++)
+		if (strcmp(event_kind(channel->row.platform, wanted->items[i], 1, 0),
+			EVENT_KIND_CHAT) == 0)
+			return true;
 	return false;
 }
 

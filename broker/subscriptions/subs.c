@@ -521,6 +521,31 @@ subscriptions_wanted(const struct broker *broker, const struct store_account *ro
 	return NULL;
 }
 
+const struct config_list *
+subscriptions_wanted_of(
+    const struct broker *broker, const char *user_id, const char *name)
+{
+	const struct sub_channel *channel;
+
+	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
+		if (is_channel(channel, user_id, name, ""))
+			return &channel->names;
+	return NULL;
+}
+
+bool
+subscriptions_is_stranger(const struct broker *broker, const char *user_id,
+    const char *name, const char *slug, const char *id)
+{
+	struct sub_channel *channel;
+
+	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
+		if (channel->owned_count > 0 &&
+		    is_channel(channel, user_id, name, slug))
+			return sub_channel_owned(channel, id) == NULL;
+	return false;
+}
+
 void
 subscriptions_stats(const struct broker *broker, struct subscriptions_stats *ret_stats)
 {

@@ -57,6 +57,16 @@ size_t subscriptions_channel_count(const struct broker *broker);
 const struct config_list *
 subscriptions_wanted(const struct broker *broker, const struct store_account *row);
 
+/* The events that are wanted of a channel by its id or its name, NULL when none are.
+ * Good until the loop is returned to. */
+const struct config_list *subscriptions_wanted_of(
+    const struct broker *broker, const char *user_id, const char *name);
+
+/* Whether an event of a channel came by a subscription that is not on record, though
+ * there are records of the channel. The names are as in subscriptions_have_channel. */
+bool subscriptions_is_stranger(const struct broker *broker, const char *user_id,
+    const char *name, const char *slug, const char *id);
+
 /* What reports, health and metrics say. */
 struct subscriptions_stats {
 	size_t channels;              /* with wanted events */

@@ -435,7 +435,8 @@ def test_health(front, broker):
                                               ("list_end", {})]
     status = front.ask(path="/status").json()
     assert status["status"] == "degraded"
-    assert set(status["components"]) == {"server", "broker", "database", "keystore", "webhooks"}
+    assert set(status["components"]) == {"server", "broker", "database", "keystore", "webhooks",
+                                         "events"}
     assert status["components"]["webhooks"] == {"status": "unhealthy", "detail": "no tunnel"}
     assert front.ask(path="/readyz").json() == {"ready": True}
     broker.answers["health_get"] = lambda m: [health("keystore", "unhealthy", True, "locked"),

@@ -7,7 +7,11 @@ import time
 
 import pytest
 
-from tests.lib.platforms import CLIENT_ID, OTHER, USER, USERS, login, put_credentials
+from tests.fake import delivery as making
+from tests.fake import events as kinds
+from tests.fake.sender import send
+from tests.lib.platforms import (CLIENT_ID, OTHER, USER, USERS, Platforms, login,
+                                 put_credentials)
 
 CHAT, FOLLOW, KICKS, BAN = ("chat.message.sent", "channel.followed", "kicks.gifted",
                             "moderation.banned")
@@ -670,3 +674,35 @@ def test_figures_tell_the_state_of_channels(subs):
     assert 'streamhold_subscription_channel_states{state="refused"} 1' in text
     assert 'streamhold_subscription_changes_total{what="created"} 1' in text
     assert "streamhold_subscriptions_wanted 2" in text
+
+
+# -- deliveries of them -----------------------------------------------------------------------
+
+
+def test_deliveries_of_other_subscriptions_are_counted_and_not_refused(subs):
+    subs.active(CHAT)
+    one, = subs.live()
+    broadcaster = {**kinds.event(CHAT)["broadcaster"], "user_id": int(KICK_ID)}
+
+    def deliver(subscription):
+        reply = send(f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick", making.build(
+            CHAT, Platforms.signer, subscription=subscription,
+            body={**kinds.event(CHAT), "broadcaster": broadcaster}))
+        assert reply.status == 200, reply.body
+
+    def counted():
+        name = "streamhold_deliveries_other_subscription_total "
+        line, = [line for line in subs.daemon.get("/metrics").text.splitlines()
+                 if line.startswith(name)]
+        return int(float(line.removeprefix(name)))
+
+    deliver(one["id"])
+    assert counted() == 0
+    deliver("01K0000000000000000000ELSE")
+    assert counted() == 1
+    assert len(subs.daemon.events()) == 2
+    sections = json.loads(subs.daemon.cli("inspect", "--json").stdout)["sections"]
+    assert sections["counts"]["deliveries_other_subscription"] == 1
+    told = sections["subscriptions"]
+    assert (told["state"], told["worst_channel"], told["channels"], told["channels_active"],
+            told["wanted"], told["active"], told["created"]) == ("active", USER, 1, 1, 1, 1, 1)

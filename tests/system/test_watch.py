@@ -135,3 +135,19 @@ def test_silence_is_degraded_and_told(daemon):
     assert "streamhold_streams_silent 1" in daemon.get("/metrics").text
     deliver(daemon, "livestream.status.updated", is_live=False)
     assert wait_state(daemon, "healthy")["status"] == "healthy"
+
+
+def test_chat_is_expected_where_the_api_was_told_so_and_nowhere_else(daemon):
+    """The configuration wants chat of one channel; the API was told of it for another instead."""
+    ours = kinds.event("chat.message.sent")["broadcaster"]
+    other = {**ours, "user_id": 4711, "username": "other_one", "channel_slug": "other-one"}
+    for name, event in ((ours["username"], "livestream.status.updated"),
+                        ("other_one", "chat.message.sent")):
+        answer = daemon.call("PUT", f"/subscriptions/kick/{name}", {"events": [event]})
+        assert answer.status == 200, answer.text
+    deliver(daemon, "livestream.status.updated", is_live=True)
+    deliver(daemon, "livestream.status.updated", is_live=True, broadcaster=other)
+    detail = wait_state(daemon, "degraded")["components"]["events"]["detail"]
+    assert "'other_one'" in detail
+    figures = daemon.get("/metrics").text
+    assert "streamhold_streams_live 2" in figures and "streamhold_streams_silent 1" in figures
