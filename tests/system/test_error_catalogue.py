@@ -21,7 +21,7 @@ def twitch(status, message, **more):
 # What ends a login; the question is put twice before that is believed.
 TERMINAL = {
     "kick": [(401, rfc("invalid_grant", "The provided authorization grant is invalid")),
-             (400, rfc("invalid_grant")), (403, rfc("access_denied"))],
+             (400, rfc("invalid_grant"))],
     "twitch": [(400, twitch(400, "Invalid refresh token")),
                (400, twitch(400, "Invalid refresh token", error="Bad Request")),
                (400, twitch(400, "Invalid grant")), (401, twitch(401, "whatever")), (401, "")],
@@ -54,7 +54,7 @@ KEPT = {
              (401, rfc("unsupported_grant_type")), (401, rfc("unsupported_response_type")),
              (500, rfc("server_error")), (503, rfc("temporarily_unavailable")), (400, ""),
              (401, ""), (401, HTML), (403, HTML), (401, rfc("never heard of")),
-             (429, rfc("invalid_grant"))],
+             (403, rfc("access_denied")), (429, rfc("invalid_grant"))],
     "twitch": [(400, twitch(400, "missing refresh token")),
                (400, twitch(400, "authorization_pending")),
                (400, twitch(400, "missing device_code")),

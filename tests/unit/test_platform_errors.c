@@ -35,7 +35,7 @@ static const struct {
 	{ "kick", 401, "{\"error\":\"unauthorized_client\"}", REFUSAL_config },
 	{ "kick", 401, "{\"error\":\"unsupported_grant_type\"}", REFUSAL_defect },
 	{ "kick", 400, "{\"error\":\"invalid_scope\"}", REFUSAL_config },
-	{ "kick", 403, "{\"error\":\"access_denied\"}", REFUSAL_terminal },
+	{ "kick", 403, "{\"error\":\"access_denied\"}", REFUSAL_transient },
 	{ "kick", 401, "{\"error\":\"unsupported_response_type\"}", REFUSAL_defect },
 	{ "kick", 500, "{\"error\":\"server_error\"}", REFUSAL_transient },
 	{ "kick", 503, "{\"error\":\"temporarily_unavailable\"}", REFUSAL_transient },
