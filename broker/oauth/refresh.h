@@ -29,8 +29,11 @@ struct store_refresh;
 /* Back-off after a failure: the first step, and the longest that is waited. */
 #define REFRESH_BACKOFF_MS 4000
 #define REFRESH_BACKOFF_MAX_MS (15 * 60 * 1000)
-/* Refusals without a word, one after the other, that mean the end of a grant. */
+/* Refusals without a word, one after the other, that mean the end of a grant; and how
+ * long after one that counts the next counts, however often somebody asks: an outage of
+ * some seconds must not cost a login (facts/kick.md 1.5, rule (e)). */
 #define REFRESH_DOUBTS_MAX 4
+#define REFRESH_DOUBT_SPACING_MS 60000
 /* Bytes that must be free on the database's file system: a token that cannot be stored
  * must not be asked for. */
 #define REFRESH_ROOM_MIN (8 * 1024 * 1024)

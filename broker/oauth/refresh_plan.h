@@ -28,7 +28,8 @@ struct refresh_plan {
 	int64_t ended;          /* when the last refresh ended */
 	int64_t not_before;     /* the platform asked to wait until then */
 	unsigned failures;      /* in a row */
-	unsigned doubts;        /* refusals without a word, in a row */
+	unsigned doubts;        /* refusals without a word that count, in a row */
+	int64_t doubted;        /* when the last of them came */
 	uint64_t rejected;      /* generation that was refreshed after a 401 */
 	uint64_t proven;        /* generation whose access token has worked */
 	bool in_doubt;          /* a refresh token was sent and nothing came back */

@@ -50,6 +50,7 @@ struct lose_job {
 	bool current;
 };
 
+static void end_doubts(const struct refresh *);
 static void in_doubt(struct refresh *, const char *);
 static void refused(struct refresh *, const struct fetch_reply *);
 static void end_certainly(struct refresh *, enum proto_error, uint32_t, const char *);
@@ -79,8 +80,10 @@ refresh_on_reply(void *arg, struct fetch_reply *reply)
 		refused(refresh, reply);
 	} else if (token_reply_read(&reply->body, &refresh->reply, &what) < 0) {
 		/* Carried out, but what came of it is not to be had. */
+		end_doubts(refresh);
 		in_doubt(refresh, what);
 	} else {
+		end_doubts(refresh);
 		refresh->asked_at = reply->started_at;
 		refresh_keep(refresh);
 	}
@@ -100,12 +103,35 @@ in_doubt(struct refresh *refresh, const char *problem)
 
 /* ---- Refusals ---- */
 
+/* An answer that is no refusal without a word ends the row of those. */
+static void
+end_doubts(const struct refresh *refresh)
+{
+	struct account *account = refresh_account(refresh);
+
+	if (account)
+		account->plan.doubts = 0;
+}
+
+static void
+count_doubt(struct refresh_plan *plan)
+{
+	int64_t now = time_boot_ms();
+
+	if (plan->doubts > 0 && now - plan->doubted < REFRESH_DOUBT_SPACING_MS)
+		return;
+	plan->doubts++;
+	plan->doubted = now;
+}
+
 static void
 doubtful(struct refresh *refresh, const char *sentence)
 {
 	struct account *account = refresh_account(refresh);
 
-	if (account && ++account->plan.doubts >= REFRESH_DOUBTS_MAX)
+	if (account)
+		count_doubt(&account->plan);
+	if (account && account->plan.doubts >= REFRESH_DOUBTS_MAX)
 		lose(refresh, sentence);
 	else
 		end_certainly(refresh, ERR_refresh_failed, 0, sentence);
@@ -124,6 +150,8 @@ refused(struct refresh *refresh, const struct fetch_reply *reply)
 	refusal = token_error_judge(refresh->platform, reply->status, &error);
 	snprintf(sentence, sizeof(sentence), "%s refused the refresh: %s",
 	    refresh->platform->title, said);
+	if (refusal != REFUSAL_doubtful)
+		end_doubts(refresh);
 	switch (refusal) {
 	case REFUSAL_terminal:
 	case REFUSAL_restart:

@@ -264,6 +264,61 @@ test_a_lost_login_gives_nothing(void **state)
 	assert_int_equal(h->stub.request_count, 2);
 }
 
+/* As if the last refresh had been a while ago. */
+static void
+let_pass(struct account *account, int64_t ms)
+{
+	account->plan.doubted -= ms;
+	account->plan.ended -= ms;
+	account->plan.due = time_boot_ms() + 100000;
+}
+
+static void
+refresh_refused(struct harness *h)
+{
+	harness_expect_failure(h,
+	    MESSAGE(token_refresh, .platform = "kick", .username = "Bob"),
+	    "refresh_failed");
+}
+
+/* facts/kick.md 1.5, rule (e). */
+static void
+test_refusals_without_a_word_count_when_they_are_spaced(void **state)
+{
+	struct harness *h = *state;
+	struct account *account = log_in(h);
+	unsigned i;
+
+	answer_token(h, "401 Unauthorized", "");
+	/* Somebody asks again and again, whom an outage must not cost the login. */
+	for (i = 0; i < 3 * REFRESH_DOUBTS_MAX; i++) {
+		refresh_refused(h);
+		let_pass(account, REFRESH_SHARED_MS);
+	}
+	assert_int_equal(h->stub.request_count, 3 * REFRESH_DOUBTS_MAX);
+	assert_int_equal(account->plan.doubts, 1);
+	for (i = 2; i < REFRESH_DOUBTS_MAX; i++) {
+		let_pass(account, REFRESH_DOUBT_SPACING_MS);
+		refresh_refused(h);
+		assert_int_equal(account->plan.doubts, i);
+	}
+	/* Any other answer begins the row anew. */
+	answer_token(h, "503 Service Unavailable", "");
+	let_pass(account, REFRESH_DOUBT_SPACING_MS);
+	refresh_refused(h);
+	assert_int_equal(account->plan.doubts, 0);
+	answer_token(h, "401 Unauthorized", "");
+	for (i = 1; i < REFRESH_DOUBTS_MAX; i++) {
+		let_pass(account, REFRESH_DOUBT_SPACING_MS);
+		refresh_refused(h);
+	}
+	assert_string_equal(account->row.status, STORE_ACCOUNT_OK);
+	let_pass(account, REFRESH_DOUBT_SPACING_MS);
+	harness_expect(h, MESSAGE(token_refresh, .platform = "kick", .username = "Bob"),
+	    MSG_account);
+	assert_string_equal(account->row.status, STORE_ACCOUNT_LOST);
+}
+
 /* In a mount namespace of its own, which the database's thread shares and which ends
  * with this process. */
 static bool apart;
@@ -317,6 +372,7 @@ main(void)
 		CASE(test_a_refused_token_is_refreshed_once),
 		CASE(test_never_twice_for_the_same_token),
 		CASE(test_a_lost_login_gives_nothing),
+		CASE(test_refusals_without_a_word_count_when_they_are_spaced),
 		cmocka_unit_test_setup_teardown(
 		    test_nothing_is_refreshed_where_new_tokens_might_not_fit,
 		    setup_apart, harness_teardown),
