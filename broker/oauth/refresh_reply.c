@@ -154,7 +154,6 @@ refused(struct refresh *refresh, const struct fetch_reply *reply)
 		end_doubts(refresh);
 	switch (refusal) {
 	case REFUSAL_terminal:
-	case REFUSAL_restart:
 		terminal(refresh, sentence);
 		break;
 	case REFUSAL_doubtful:
@@ -169,7 +168,7 @@ refused(struct refresh *refresh, const struct fetch_reply *reply)
 		end_certainly(
 		    refresh, ERR_refresh_failed, reply->retry_after_s, sentence);
 		break;
-	default:
+	default: /* REFUSAL_restart too: it is said of a code, and none was sent */
 		end_certainly(
 		    refresh, ERR_refresh_failed, reply->retry_after_s, sentence);
 		break;

@@ -58,6 +58,8 @@ KEPT = {
     "twitch": [(400, twitch(400, "missing refresh token")),
                (400, twitch(400, "authorization_pending")),
                (400, twitch(400, "missing device_code")),
+               (400, twitch(400, "Invalid authorization code")),
+               (400, twitch(400, "invalid device code")),
                (500, twitch(500, "Missing column authorization_id from item map[]")),
                (400, HTML), (503, ""), (429, twitch(429, "slow down"))],
     "youtube": [(400, rfc("invalid_request", "Something else")),
