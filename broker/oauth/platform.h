@@ -24,8 +24,8 @@ struct platform_pair {
 /* A refusal of the token endpoint: the first row that fits counts. */
 struct platform_refusal {
 	unsigned status;  /* 0: any */
-	const char *text; /* in `error` or its description, any case; NULL: any; "": the
-			   * body has neither */
+	const char *text; /* what `error` is, or see refuses_in_words; any case. NULL:
+			   * any; "": the body has neither `error` nor description */
 	enum refusal refusal;
 };
 
@@ -118,6 +118,8 @@ struct platform {
 	/* Further parameters of the authorize address. */
 	const struct platform_pair *authorize;
 	const struct platform_refusal *refusals; /* ends with a zeroed row */
+	/* It has no codes: the texts of the rows are parts of what it says. */
+	bool refuses_in_words;
 	const struct platform_question *questions;
 	const struct platform_device *device; /* NULL: it has none */
 	const struct platform_check *check;

@@ -222,6 +222,7 @@ const struct platform platform_twitch = {
 	.assumed_life_s = 3600,
 	.authorize = authorize,
 	.refusals = refusals,
+	.refuses_in_words = true,
 	.questions = questions,
 	.device = &device,
 	.check = &check,

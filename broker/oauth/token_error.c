@@ -44,16 +44,24 @@ token_error_read(const struct secret *body, struct token_error *ret_error)
 	json_decref(json);
 }
 
+/* A description is for people: what it quotes or explains must not end a login. */
 static bool
-fits(const struct platform_refusal *row, unsigned status,
-    const struct token_error *error)
+says(const struct platform *platform, const struct token_error *error, const char *text)
+{
+	if (!platform->refuses_in_words)
+		return strcasecmp(error->error, text) == 0;
+	return strcasestr(error->error, text) || strcasestr(error->description, text);
+}
+
+static bool
+fits(const struct platform *platform, const struct platform_refusal *row,
+    unsigned status, const struct token_error *error)
 {
 	if (row->status && row->status != status)
 		return false;
 	if (row->text && !*row->text)
 		return !*error->error && !*error->description;
-	return !row->text || strcasestr(error->error, row->text) ||
-	    strcasestr(error->description, row->text);
+	return !row->text || says(platform, error, row->text);
 }
 
 enum refusal
@@ -67,7 +75,7 @@ token_error_judge(
 	if (status < 400)
 		return REFUSAL_transient;
 	for (row = platform->refusals; row->status || row->text; row++)
-		if (fits(row, status, error))
+		if (fits(platform, row, status, error))
 			return row->refusal;
 	return REFUSAL_transient;
 }

@@ -45,8 +45,7 @@ CONFIG = {
                (400, twitch(400, "Parameter redirect_uri does not match registeredURI"))],
     "youtube": [(401, rfc("invalid_client", "The OAuth client was not found.")),
                 (401, rfc("invalid_client", "Unauthorized")), (401, rfc("unauthorized_client")),
-                (400, rfc("redirect_uri_mismatch")),
-                (400, rfc("invalid_request", "client_secret is missing."))],
+                (400, rfc("redirect_uri_mismatch"))],
 }
 # What passes, or is a defect of ours: tokens are kept and it is tried again later.
 KEPT = {
@@ -54,7 +53,8 @@ KEPT = {
              (401, rfc("unsupported_grant_type")), (401, rfc("unsupported_response_type")),
              (500, rfc("server_error")), (503, rfc("temporarily_unavailable")), (400, ""),
              (401, ""), (401, HTML), (403, HTML), (401, rfc("never heard of")),
-             (403, rfc("access_denied")), (429, rfc("invalid_grant"))],
+             (403, rfc("access_denied")), (400, rfc("something", "invalid_grant")),
+             (429, rfc("invalid_grant"))],
     "twitch": [(400, twitch(400, "missing refresh token")),
                (400, twitch(400, "authorization_pending")),
                (400, twitch(400, "missing device_code")),
@@ -62,7 +62,8 @@ KEPT = {
                (400, twitch(400, "invalid device code")),
                (500, twitch(500, "Missing column authorization_id from item map[]")),
                (400, HTML), (503, ""), (429, twitch(429, "slow down"))],
-    "youtube": [(400, rfc("invalid_request", "Something else")),
+    "youtube": [(400, rfc("invalid_request", "client_secret is missing.")),
+                (400, rfc("something", "invalid_grant")),
                 (400, rfc("unsupported_grant_type")), (400, rfc("invalid_scope")),
                 (500, rfc("internal_failure")), (503, HTML), (429, rfc("rate_limited")),
                 (200, {"token_type": "Bearer"})],

@@ -47,6 +47,10 @@ static const struct {
 	{ "kick", 403,
 	    "{\"error\":\"Request blocked by security policy.\",\"reference\":\"ab\"}",
 	    REFUSAL_transient },
+	{ "kick", 400, "{\"error\":\"x\",\"error_description\":\"invalid_grant\"}",
+	    REFUSAL_transient },
+	{ "kick", 403, "{\"message\":\"invalid_grant\"}", REFUSAL_transient },
+	{ "kick", 400, "{\"error\":\"no invalid_grant\"}", REFUSAL_transient },
 	{ "kick", 429, "{\"error\":\"invalid_grant\"}", REFUSAL_transient },
 	/* Twitch */
 	{ "twitch", 400, "{\"status\":400,\"message\":\"invalid client\"}",
@@ -104,11 +108,11 @@ static const struct {
 	{ "youtube", 400,
 	    "{\"error\":\"invalid_grant\",\"error_description\":\"Malformed auth "
 	    "code.\"}",
-	    REFUSAL_restart },
+	    REFUSAL_terminal },
 	{ "youtube", 400,
 	    "{\"error\":\"invalid_grant\",\"error_description\":\"Missing code "
 	    "verifier.\"}",
-	    REFUSAL_restart },
+	    REFUSAL_terminal },
 	{ "youtube", 400,
 	    "{\"error\":\"invalid_grant\",\"error_description\":\"reauth related error "
 	    "(invalid_rapt)\",\"error_subtype\":\"invalid_rapt\"}",
@@ -126,7 +130,15 @@ static const struct {
 	{ "youtube", 400,
 	    "{\"error\":\"invalid_request\",\"error_description\":\"client_secret is "
 	    "missing.\"}",
-	    REFUSAL_config },
+	    REFUSAL_defect },
+	/* What is said to people, or only looks like a code, is no code. */
+	{ "youtube", 400,
+	    "{\"error\":\"invalid_request\",\"error_description\":\"not "
+	    "invalid_grant\"}",
+	    REFUSAL_defect },
+	{ "youtube", 400, "{\"error\":\"x\",\"error_description\":\"invalid_grant\"}",
+	    REFUSAL_transient },
+	{ "youtube", 403, "{\"error\":\"access_denied_for_now\"}", REFUSAL_transient },
 	{ "youtube", 400, "{\"error\":\"invalid_request\"}", REFUSAL_defect },
 	{ "youtube", 400, "{\"error\":\"unsupported_grant_type\"}", REFUSAL_defect },
 	{ "youtube", 400, "{\"error\":\"invalid_scope\"}", REFUSAL_defect },
