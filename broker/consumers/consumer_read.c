@@ -1,7 +1,7 @@
 /*
  * consumer_events, from request to answer:
  *
- *   read    what follows the cursor
+ *   read    what follows the cursor; when the search is long, how far it came is kept
  *   mark    that it may have been handed out, durable before it leaves
  *   answer  what was replayed to it (consumer_replay.c), then the events; those that
  *           were marked before are `redelivered`
@@ -71,6 +71,7 @@ on_consumer_events(struct client *client, struct proto_msg *msg)
 	struct consumer *consumer =
 	    find_asking(client, msg->rid, msg->consumer_events.name);
 	struct store_event_query query;
+	struct events_read *page;
 	struct read_flow *read;
 
 	if (!consumer)
@@ -83,8 +84,9 @@ on_consumer_events(struct client *client, struct proto_msg *msg)
 	consumer_query(consumer, msg->consumer_events.limit, &query);
 	query.bytes_max = EVENTS_PAGE_BYTES;
 	flow_step(&read->flow, "read");
-	flow_wait(&read->flow, cancel_read,
-	    events_read(client->broker, &query, on_read, read));
+	page = events_read(client->broker, &query, on_read, read);
+	events_read_no_longer_than(page, EVENTS_SEARCH_MS);
+	flow_wait(&read->flow, cancel_read, page);
 }
 
 static void

@@ -25,8 +25,6 @@
 #include "common/time.h"
 
 #define DEADLINE_MS 4500
-/* After so long a page says how far was looked instead of looking on. */
-#define SEARCH_MS 1500
 #define PART_MAX 32768 /* messages.def, event.json */
 
 struct events_flow {
@@ -280,7 +278,7 @@ read_page(struct events_flow *flow)
 	    events_read(flow->flow.broker, &flow->query, on_page, flow);
 
 	flow_step(&flow->flow, "read");
-	events_read_no_longer_than(read, SEARCH_MS);
+	events_read_no_longer_than(read, EVENTS_SEARCH_MS);
 	flow_wait(&flow->flow, cancel, read);
 }
 

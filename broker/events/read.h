@@ -14,6 +14,10 @@
 /* Reads that are in the database at one time. */
 #define EVENTS_READS_MAX 4
 
+/* For events_read_no_longer_than: after so long a request is told how far was looked.
+ */
+#define EVENTS_SEARCH_MS 1500
+
 struct events_read;
 
 /* What was read; borrowed until the callback returns. Texts and bodies may be moved out
