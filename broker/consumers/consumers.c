@@ -274,17 +274,18 @@ consumer_query(
 		.include = include_bits(row->include ? row->include : "") };
 }
 
-/* What is skipped was never handed out, so nothing needs to be durable: after a crash
- * it is looked through once more. */
+/* Nothing needs to be durable: after a crash it is looked through once more. What was
+ * handed out and fits no more counts as done; `handed` keeps that it was. */
 void
 consumer_skip(struct consumer *consumer, uint64_t seen)
 {
 	struct store_consumer *row = &consumer->row;
 
-	if (row->cursor != row->handed || seen <= row->cursor)
+	if (seen <= row->cursor)
 		return;
 	row->cursor = seen;
-	row->handed = seen;
+	if (row->handed < seen)
+		row->handed = seen;
 }
 
 static int

@@ -82,8 +82,8 @@ void consumers_remove(struct broker *broker, struct consumer *consumer);
 void consumer_query(
     const struct consumer *consumer, uint32_t limit, struct store_event_query *query);
 
-/* Nothing between cursor and `seen` is for this consumer: moves on, if nothing waits to
- * be acknowledged. */
+/* Nothing between cursor and `seen` is for this consumer, by the filters that it has
+ * now: moves the cursor on. */
 void consumer_skip(struct consumer *consumer, uint64_t seen);
 
 /* Stores cursor and handed as they are; nobody waits for it. */

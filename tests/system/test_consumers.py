@@ -208,6 +208,32 @@ def test_a_consumer_with_nothing_to_get_does_not_lag(daemon):
     assert seqs(page(daemon)) == [6] and marked(page(daemon)) == [6]
 
 
+def test_filters_that_leave_out_what_was_handed_out_hold_nothing_up(daemon):
+    make(daemon)
+    deliver(daemon, 3)
+    assert seqs(page(daemon, limit=2)) == [1, 2]        # not acknowledged
+    make(daemon, type="channel.followed")
+    assert page(daemon) == {"events": [], "next_after": 3}
+    after = look(daemon)
+    assert (after["cursor"], after["handed_out"], after["lag"]) == (3, 3, 0)
+    deliver(daemon, 1, "channel.followed")
+    assert seqs(page(daemon)) == [4] and marked(page(daemon)) == [4]
+
+
+def test_set_back_to_where_nothing_fits_it_comes_forward_again(daemon):
+    make(daemon, type="channel.followed")
+    deliver(daemon, 3)
+    deliver(daemon, 1, "channel.followed")
+    ack(daemon, page(daemon)["next_after"])
+    assert make(daemon, type="kicks.gifted", start="beginning")["cursor"] == 0
+    assert page(daemon) == {"events": [], "next_after": 4}
+    assert look(daemon)["lag"] == 0
+    # What was handed out before is known to be so, wherever the cursor has been.
+    make(daemon, start=2)
+    again = page(daemon)
+    assert seqs(again) == [3, 4] and marked(again) == [3, 4]
+
+
 def test_removing(daemon):
     make(daemon)
     assert daemon.delete("/consumers/bot").json() == {"message": "Consumer removed",
