@@ -236,9 +236,12 @@ rows_account_table(struct out_table *table)
 static char *
 note(const struct proto_account *account)
 {
+	char since[WORDS_SIZE];
+
+	words_when(account->since, (uint64_t)time_now_ms(), since);
 	if (account->reason && rows_account_needs_login(account))
-		return xasprintf("%s -> streamhold login %s %s", account->reason,
-		    account->platform, account->username);
+		return xasprintf("lost %s: %s -> streamhold login %s %s", since,
+		    account->reason, account->platform, account->username);
 	if (rows_account_needs_login(account))
 		return xasprintf(
 		    "-> streamhold login %s %s", account->platform, account->username);

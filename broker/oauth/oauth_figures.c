@@ -71,6 +71,14 @@ put_named(struct metrics *metrics, struct account **accounts, size_t count)
 		    "account", accounts[i]->row.username, "status",
 		    accounts_status(accounts[i]), "reason", reason, NULL);
 	}
+	metric_family(metrics, "streamhold_account_since_time_seconds", METRIC_GAUGE,
+	    "When each of the first 100 logins that are lost was lost.");
+	for (i = 0; i < count && i < NAMED_MAX; i++)
+		if (accounts[i]->row.since > 0)
+			metric_put_us(metrics, accounts[i]->row.since * 1000,
+			    "platform", accounts[i]->platform->name, "account",
+			    accounts[i]->row.username, "status",
+			    accounts_status(accounts[i]), NULL);
 	metric_family(metrics, "streamhold_account_expiry_time_seconds", METRIC_GAUGE,
 	    "When the access token of each of the first 100 logins expires.");
 	for (i = 0; i < count && i < NAMED_MAX; i++)

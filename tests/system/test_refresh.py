@@ -1,7 +1,9 @@
 """Refreshing tokens on the real programs against the fake platforms: ahead of expiry and when
 asked, shared by all who ask, what each refusal does, and what a lost reply leaves behind."""
 import concurrent.futures
+import datetime
 import json
+import re
 import time
 
 import pytest
@@ -225,7 +227,13 @@ def test_terminal_refusal_ends_the_login(daemon, fakes, platform):
     # Visible wherever a person looks.
     assert status(daemon, platform).json() == lost
     assert daemon.cli("status", "--check").returncode == 4
-    assert "reauth_required" in daemon.cli("accounts").stdout
+    since = datetime.datetime.fromisoformat(lost["since"].replace("Z", "+00:00")).timestamp()
+    [line] = [one for one in daemon.get("/metrics").text.splitlines()
+              if one.startswith("streamhold_account_since_time_seconds{")]
+    assert f'platform="{platform}"' in line and 'status="reauth_required"' in line
+    assert abs(float(line.split()[-1]) - since) < 1.1
+    table = daemon.cli("accounts").stdout
+    assert "reauth_required" in table and re.search(r"lost .{1,24} ago \(..:..\): ", table)
     [event] = events(daemon, "account.reauth_required")
     assert event["platform"] == platform and event["flags"] == ["own"]
     assert event["payload"]["username"] == USER
