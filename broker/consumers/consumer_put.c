@@ -348,7 +348,7 @@ static int
 run_put(struct store_job *store_job, struct db *db)
 {
 	struct put_job *job = (struct put_job *)store_job;
-	int result = store_consumer_put(db, &job->row);
+	int result = store_consumer_put(db, &job->row, job->moved);
 	char *name;
 
 	if (result < 0 || !buf_length(&job->sealed))
@@ -359,24 +359,28 @@ run_put(struct store_job *store_job, struct db *db)
 	return result;
 }
 
-/* How far the consumer came while the row was on its way counts, unless it is to begin
- * elsewhere. */
+/* How far the consumer came while the row was on its way counts; its cursor does not
+ * when it is to begin elsewhere. Of that only what the job or a mark has stored is
+ * durable. */
 static struct consumer *
 take_over(struct put_job *job)
 {
 	struct broker *broker = job->steps.broker;
 	const struct consumer *known = consumers_find(broker, job->row.name);
 	char *name = consumer_secret_name(job->row.name);
+	uint64_t durable = job->row.handed;
 
-	if (known && !job->moved) {
+	if (known && known->handed_durable > durable)
+		durable = known->handed_durable;
+	if (known && !job->moved)
 		job->row.cursor = known->row.cursor;
+	if (known && known->row.handed > job->row.handed)
 		job->row.handed = known->row.handed;
-	}
 	if (job->outdated && job->outdated != job->row.generation)
 		vault_forget(broker->vault, name, job->outdated);
 	free(name);
 	log_info("consumers", "'%s' %s", job->row.name, known ? "changed" : "made");
-	return consumers_set(broker, &job->row);
+	return consumers_set(broker, &job->row, durable);
 }
 
 static void

@@ -218,7 +218,8 @@ consumer_name_good(const char *name)
 }
 
 struct consumer *
-consumers_set(struct broker *broker, struct store_consumer *row)
+consumers_set(
+    struct broker *broker, struct store_consumer *row, uint64_t handed_durable)
 {
 	struct consumer *consumer = consumers_find(broker, row->name);
 
@@ -228,11 +229,11 @@ consumers_set(struct broker *broker, struct store_consumer *row)
 		store_consumer_clear(&consumer->row);
 		consumer->row = *row;
 		consumer->id = ++broker->consumers->last_id;
-		consumer->handed_durable = row->handed;
 		*row = (struct store_consumer){ .name = NULL };
 	} else {
 		consumer = add(broker, row);
 	}
+	consumer->handed_durable = handed_durable;
 	if (consumer->row.url) {
 		consumer_replays_clear(consumer);
 		consumer->push = push_new(broker, consumer);

@@ -71,9 +71,11 @@ uint64_t consumers_needed_from(const struct broker *broker);
  * '.', '-' and '_', not beginning with a dot. */
 bool consumer_name_good(const char *name);
 
-/* Adds one, or puts a row in the place of that of the same name. *row is emptied. The
- * pushing of one that has a target begins anew. */
-struct consumer *consumers_set(struct broker *broker, struct store_consumer *row);
+/* Adds one, or puts a row in the place of that of the same name. *row is emptied; its
+ * `handed` may be ahead of the disk, which has `handed_durable`. The pushing of one
+ * that has a target begins anew. */
+struct consumer *consumers_set(
+    struct broker *broker, struct store_consumer *row, uint64_t handed_durable);
 
 /* Forgets one, after its row was removed. */
 void consumers_remove(struct broker *broker, struct consumer *consumer);

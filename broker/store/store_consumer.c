@@ -7,10 +7,15 @@
 #include "broker/store/store_db.h"
 
 static const char put_consumer[] =
-    "INSERT OR REPLACE INTO consumers (name, type, platform, kind, broadcaster, "
+    "INSERT INTO consumers (name, type, platform, kind, broadcaster, "
     "include, cursor, handed, created_at, updated_at, seen_at, url, private_too, "
     "generation, disabled_at, disabled_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-    "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (name) DO UPDATE SET "
+    "type = ?2, platform = ?3, kind = ?4, broadcaster = ?5, include = ?6, "
+    "cursor = CASE WHEN ?17 THEN ?7 ELSE max(cursor, ?7) END, handed = max(handed, "
+    "?8), "
+    "created_at = ?9, updated_at = ?10, seen_at = max(seen_at, ?11), url = ?12, "
+    "private_too = ?13, generation = ?14, disabled_at = ?15, disabled_reason = ?16";
 static const char mark_consumer[] =
     "UPDATE consumers SET cursor = max(cursor, ?2), handed = max(handed, ?3), "
     "seen_at = max(seen_at, ?4) WHERE name = ?1";
@@ -58,7 +63,7 @@ store_consumer_clear(struct store_consumer *row)
 }
 
 int
-store_consumer_put(struct db *db, const struct store_consumer *row)
+store_consumer_put(struct db *db, const struct store_consumer *row, bool moved)
 {
 	sqlite3_stmt *statement = db_statement(db, put_consumer);
 
@@ -80,6 +85,7 @@ store_consumer_put(struct db *db, const struct store_consumer *row)
 	db_bind_number(statement, 14, (int64_t)row->generation);
 	db_bind_number(statement, 15, row->disabled_at);
 	db_bind_text(statement, 16, row->disabled_reason);
+	db_bind_number(statement, 17, moved);
 	return db_run(db, statement);
 }
 

@@ -40,8 +40,10 @@ void store_consumer_clear(struct store_consumer *row);
 /* Gives *to copies of all texts of *from. */
 void store_consumer_copy(struct store_consumer *to, const struct store_consumer *from);
 
-/* Stores or replaces a whole row. 0 or a negative errno. */
-int store_consumer_put(struct db *db, const struct store_consumer *row);
+/* Stores or replaces a whole row, except that what was marked meanwhile stays: handed
+ * and seen_at are only raised, and so is cursor unless it is `moved`. 0 or a negative
+ * errno. */
+int store_consumer_put(struct db *db, const struct store_consumer *row, bool moved);
 
 /* Raises cursor and handed to at least these, and seen_at. A row that is gone is no
  * error. 0 or a negative errno. */
