@@ -276,7 +276,9 @@ on_kept(struct store_job *store_job, int result)
 
 	if (result == 0 && job->current)
 		publish(job);
-	else if (result < 0 && job->last)
+	/* At the close of the database all are told that they are cancelled, also what
+	 * was committed. */
+	else if (result < 0 && job->last && store_job->result < 0)
 		tell_loss(job);
 	if (refresh && result < 0) {
 		hold(refresh, ERR_storage_failed, strerror(-result));

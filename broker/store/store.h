@@ -39,7 +39,8 @@ struct store_job {
 	store_run_fn *run;
 	store_done_fn *done;
 	struct store_job *next;
-	int result;
+	int result; /* what became of it, also when `done` is told -ECANCELED at the
+		       close */
 };
 
 /* Makes SQLite wipe what it frees. Call before its first use: 0, or -EALREADY when it

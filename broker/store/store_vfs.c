@@ -23,7 +23,7 @@ struct file {
 	sqlite3_file base;   /* must be first */
 	sqlite3_int64 start; /* where the gathered bytes belong */
 	int length;
-	int failed; /* a write of gathered bytes that no sync has told of, else 0 */
+	int failed; /* a late failure that has not been told, else 0 */
 	char *bytes;
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
@@ -79,21 +79,27 @@ file_read(sqlite3_file *base, void *bytes, int length, sqlite3_int64 offset)
 	return file->real->pMethods->xRead(file->real, bytes, length, offset);
 }
 
+/* What failed, told to a caller that acts on it. */
+static int
+tell(struct file *file)
+{
+	int failed = file->failed;
+
+	file->failed = SQLITE_OK;
+	return failed;
+}
+
 static int
 file_write(sqlite3_file *base, const void *bytes, int length, sqlite3_int64 offset)
 {
 	struct file *file = of(base);
-	int result = file->failed;
 
-	if (result != SQLITE_OK)
-		return result;
 	if (file->length > 0 &&
 	    (offset != file->start + file->length ||
-		length > STORE_VFS_GATHER_MAX - file->length)) {
-		result = flush(file);
-		if (result != SQLITE_OK)
-			return result;
-	}
+		length > STORE_VFS_GATHER_MAX - file->length))
+		(void)flush(file);
+	if (file->failed != SQLITE_OK)
+		return tell(file);
 	if (length > STORE_VFS_GATHER_MAX)
 		return file->real->pMethods->xWrite(file->real, bytes, length, offset);
 	if (!file->bytes)
@@ -120,11 +126,9 @@ static int
 file_sync(sqlite3_file *base, int flags)
 {
 	struct file *file = of(base);
-	int result = flush(file);
 
-	file->failed = SQLITE_OK;
-	if (result != SQLITE_OK)
-		return result;
+	if (flush(file) != SQLITE_OK)
+		return tell(file);
 	return file->real->pMethods->xSync(file->real, flags);
 }
 

@@ -132,7 +132,8 @@ test_no_more_than_the_limit_waits(void **state)
 		assert_int_equal(letter_at(i), 'a' + i % 26);
 }
 
-/* Where the disk has no room the next call says so, and what did not fit is gone. */
+/* Where the disk has no room the next write or sync says so, and what did not fit is
+ * gone. */
 static void
 test_a_late_failure_is_told(void **state)
 {
@@ -149,6 +150,8 @@ test_a_late_failure_is_told(void **state)
 	/* A call whose result nobody may look at does not swallow it. */
 	assert_int_not_equal(file->pMethods->xFileSize(file, &size), SQLITE_OK);
 	put(1, 'c', SQLITE_IOERR_WRITE);
+	/* It is told once: what comes next is tried anew. */
+	put(4, 'd', SQLITE_OK);
 	result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	assert_int_not_equal(result, SQLITE_OK);
