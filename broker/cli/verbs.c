@@ -40,7 +40,7 @@ const struct verb verbs[] = {
 	    "list events, oldest first", verb_events_list },
 	{ "events show", "SEQ|ID", 1, 1, "", "show one event whole", verb_events_show },
 	{ "events replay", "SEQ|ID ...", 1, REPLAY_MAX, "to",
-	    "hand events to live readers, or to a consumer, again", verb_events_replay },
+	    "hand events out again, to readers or a consumer", verb_events_replay },
 	{ "trigger", "TYPE", 1, 1, "count as broadcaster",
 	    "send synthetic, signed deliveries to try things out", verb_trigger },
 	{ "consumers add", "NAME", 1, 1,

@@ -363,10 +363,14 @@ def test_events_are_listed_as_the_broker_composed_them(front, broker):
     assert answer.body == b'{"events":[' + odd + b',{"seq":9}],"next_after":9}'
     assert broker.asked[-1].fields == {"after": 6, "limit": 2, "type": "t", "platform": "kick",
                                        "kind": "chat", "foreign": True, "synthetic": False,
+                                       "broadcaster": None, "bytes": 0, "follow": False,
+                                       "replays": 0, "wait_ms": 0,
                                        "quarantined": False}
     front.ask(path="/events")
     assert broker.asked[-1].fields == {"after": 0, "limit": 100, "type": None, "platform": None,
                                        "kind": None, "foreign": False, "synthetic": False,
+                                       "broadcaster": None, "bytes": 0, "follow": False,
+                                       "replays": 0, "wait_ms": 0,
                                        "quarantined": False}
 
 
@@ -403,9 +407,9 @@ def test_broken_pages_are_an_error(front, broker):
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=", "after=1&after=2", "limit=0",
-                                   "limit=501", "limit=", "limit=1.5", "include=all", "include=foreign,", "include=,", "include=foreign%00x",
-                                   "kind=" + "k" * 17, "kind=a&kind=b", "include=foreign&include=foreign",
-                                   "type=" + "t" * 129, "platform=mixer", "type=a&type=b",
+                                   "limit=501", "limit=", "limit=1.5", "include=all", "include=foreign%00x",
+                                   "kind=" + "k" * 17, "kind=a&kind=b",
+                                   "type=" + "t" * 129, "platform=mixer",
                                    "after=18446744073709551616", "after=%31%"[:-1] + "x"])
 def test_event_parameters_that_are_refused(front, broker, query):
     assert front.ask(path="/events?" + query).status == 400

@@ -185,6 +185,8 @@ def test_cursor_survives_a_restart_in_order(daemon):
         add(daemon, target.url)
         deliver(daemon, 5)
         target.wait_taken(5)
+        # The broker has read the last answer too.
+        until(lambda: show(daemon)["lag"] == 0)
         daemon.stop()
         daemon.start()
         deliver(daemon, 1)
