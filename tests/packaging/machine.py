@@ -20,7 +20,8 @@ BASE = "systemd,systemd-sysv,dbus,ca-certificates,adduser,debconf"
 DEPENDS = ("ca-certificates libevent-core-2.1-7 libcurl4 libjansson4 libmsgpackc2 libqrencode4 "
            "libsecret-1-0 libsqlite3-0 libssl3").split()
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
-          "--capability=all", "--system-call-filter=@memlock", "--link-journal=no", "--boot"]
+          "--capability=all", "--system-call-filter=@memlock seccomp landlock_create_ruleset "
+          "landlock_add_rule landlock_restrict_self", "--link-journal=no", "--boot"]
 BOOT_S = 60
 
 
