@@ -19,7 +19,7 @@ from tests.packaging.machine import Machine, can_boot
 SERVICES = ("streamhold-broker", "streamhold-api", "streamhold-webhook")
 # In a machine without a network the platforms cannot be asked; that is said, and no fault.
 NO_NETWORK = re.compile(r"Kick's public key could not be looked up")
-RATE, SECONDS, CONNECTIONS = 500, 12, 16
+RATE, SECONDS, CONNECTIONS = 500, 20, 16
 
 pytestmark = pytest.mark.skipif(can_boot() is not None, reason=str(can_boot()))
 
@@ -263,8 +263,8 @@ def test_an_upgrade_under_load_loses_and_refuses_nothing(machine, config, tmp_pa
     signer = Signer()
     key = tmp_path / "key.pem"
     write_private(key, signer.private_pem)
-    (machine.root / "etc/streamhold/kick.pem").write_text(signer.public_pem)
-    config({"platforms": {"kick": {"public_key_file": "/etc/streamhold/kick.pem",
+    (machine.root / "etc/kick.pem").write_text(signer.public_pem)
+    config({"platforms": {"kick": {"public_key_file": "/etc/kick.pem",
                                    "api_url": "http://127.0.0.1:9/public/v1"}}})
     machine.run("systemctl restart streamhold-broker.service")
     wait_ok(machine)
@@ -275,7 +275,7 @@ def test_an_upgrade_under_load_loses_and_refuses_nothing(machine, config, tmp_pa
         send(machine, key, tmp_path / "acked")))
     sending.start()
     time.sleep(4)
-    machine.run(f"apt-get install -q -y {package}")
+    machine.run(f"dpkg --install {package}")
     assert sending.is_alive(), "the load ended before the upgrade"
     sending.join()
     assert machine.run("dpkg-query -W -f='${Version}' streamhold").endswith("+upgrade")
