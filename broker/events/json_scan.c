@@ -364,8 +364,10 @@ json_scan(const uint8_t *text, size_t length, const struct json_shape *shape,
 	for (i = 0; i < found->count; i++)
 		found->slots[i] = (struct json_slice){ .start = NULL };
 	skip_space(&scanner);
-	if (shape && scanner.at < scanner.end && *scanner.at != '{')
+	if (shape && scanner.at < scanner.end && *scanner.at != '{') {
 		wrong(&scanner, "");
+		scanner.shape = NULL; /* nor is anything noted of it */
+	}
 	return scan_element(&scanner) && scanner.at == scanner.end;
 }
 
