@@ -254,6 +254,8 @@ check_pool_submit(struct check_pool *pool, struct check_job *job)
 void
 check_pool_free(struct check_pool *pool)
 {
+	struct check_job *job;
+
 	if (!pool)
 		return;
 	hand_over(pool);
@@ -264,6 +266,11 @@ check_pool_free(struct check_pool *pool)
 	for (unsigned i = 0; i < pool->thread_count; i++)
 		(void)pthread_join(pool->threads[i], NULL);
 	finish_jobs(pool);
+	/* What `done` has submitted anew. */
+	while ((job = queue_take(&pool->gathered))) {
+		job->work(job, pool->checker);
+		job->done(job);
+	}
 	event_free(pool->event);
 	event_free(pool->flush_event);
 	kick_checker_free(pool->checker);

@@ -40,6 +40,7 @@ struct ingest_job {
 	struct proto_msg msg;
 	struct kick_event view;
 	struct kick_keys *keys;
+	uint64_t generation; /* of them */
 	enum kick_verdict verdict;
 	enum kick_key_use signer;
 	int64_t sent;              /* by its own word, wall clock ms */
@@ -340,18 +341,34 @@ done_refused(struct ingest_job *job)
 	end(job);
 }
 
+/* The keys may have changed while it was checked: what no key of before verifies is
+ * checked by those of now. */
+static bool
+check_again(struct ingest_job *job)
+{
+	struct kick_keys *keys = kick_ring_keys(job->ingest->ring);
+	bool again = job->verdict == KICK_WRONG && keys->generation != job->generation;
+
+	if (!again)
+		return false;
+	job->generation = keys->generation;
+	job->keys = kick_keys_ref(keys);
+	check_pool_submit(job->ingest->pool, &job->check);
+	return true;
+}
+
 static void
 done_check(struct check_job *base)
 {
 	struct ingest_job *job = of_check(base);
 
 	kick_keys_unref(job->keys);
-	if (job->verdict != KICK_GOOD) {
+	if (job->verdict == KICK_GOOD) {
+		fill(job);
+		store_submit(job->ingest->broker->store, &job->job);
+	} else if (!check_again(job)) {
 		done_refused(job);
-		return;
 	}
-	fill(job);
-	store_submit(job->ingest->broker->store, &job->job);
 }
 
 static void
@@ -370,6 +387,7 @@ begin(struct client *client, struct proto_msg *msg, int64_t now, int64_t sent)
 	job->client = client;
 	job->msg = proto_move(msg);
 	job->keys = kick_keys_ref(kick_ring_keys(ingest->ring));
+	job->generation = job->keys->generation;
 	job->verdict = KICK_WRONG;
 	job->signer = KICK_KEY_platform;
 	job->sent = sent;

@@ -389,7 +389,7 @@ def test_expired_but_refreshable(daemon, platform):
     assert body["status"] == "expired" and body["refreshable"] is True
     assert body["expires_at"] == "2026-01-10T11:00:00.000Z"
     assert body["refresh_at"] == "2026-01-10T10:55:00.000Z"
-    age_tokens(daemon, "UPDATE accounts SET refreshable = 0")
+    age_tokens(daemon, "UPDATE accounts SET expires_at = 1768042800000, refreshable = 0")
     body = daemon.get(f"/oauth/status/{platform}/{USER}").json()
     assert (body["status"], body["refreshable"]) == ("expired", False)
 
