@@ -208,6 +208,8 @@ def consume(port, path, query):
             time.sleep(0.02)
 
 
+MARK = b"\ndata: "
+SETTLE_S = 10               # the last events are on their way when the sender has its answers
 RECEIVED = re.compile(rb'"received_at":"([^"]+)"')
 
 
@@ -216,29 +218,35 @@ def milliseconds(text):
 
 
 def crowd(port, count, query):
-    """Reads `count` streams as fast as they come until standard input ends; then prints for each
-    how many events came and the longest time from arrival here to there, in ms."""
+    """Reads `count` streams as fast as they come until standard input says how many events there
+    were and each stream has given as many (SETTLE_S at most); then prints for each how many came
+    and the longest time from arrival here to there, in ms."""
     streams = [Stream(port, query) for _ in range(count)]
-    counts, lags = [0] * count, [0.0] * count
+    counts, lags, tails = [0] * count, [0.0] * count, [b""] * count
+    wanted, until = None, None
     poller = selectors.DefaultSelector()
     poller.register(sys.stdin, selectors.EVENT_READ, None)
     for number, stream in enumerate(streams):
         poller.register(stream.socket, selectors.EVENT_READ, number)
     print("ready", flush=True)
-    while True:
-        for key, _ in poller.select():
+    while wanted is None or (min(counts) < wanted and time.monotonic() < until):
+        for key, _ in poller.select(None if wanted is None else 0.1):
             if key.data is None:
-                print(json.dumps({"counts": counts, "lags": lags}), flush=True)
-                return
+                wanted, until = int(sys.stdin.readline()), time.monotonic() + SETTLE_S
+                poller.unregister(sys.stdin)
+                continue
             piece = key.fileobj.recv(1 << 18)
             if not piece:
                 poller.unregister(key.fileobj)
                 continue
             now = time.time() * 1000
-            counts[key.data] += piece.count(b"\ndata: ")
+            piece = tails[key.data] + piece
+            tails[key.data] = piece[1 - len(MARK):]     # a mark may come in two pieces
+            counts[key.data] += piece.count(MARK)
             found = RECEIVED.search(piece)      # the oldest of the piece
             if found:
                 lags[key.data] = max(lags[key.data], now - milliseconds(found.group(1)))
+    print(json.dumps({"counts": counts, "lags": lags}), flush=True)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def test_good_readers_and_ingest_do_not_feel_the_bad_ones(streamhold, folder, pl
         thread.start()
     crowd = sender.send(daemon.webhook_port, CROWD_S)
     daemon.wait_log("a reader took less than .* was cut off at", timeout=20, count=10)
+    good.stdin.write(f"{crowd['statuses']['200']}\n")
     good.stdin.close()
     seen = json.loads(good.stdout.readline())
     good.wait(10)
