@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "broker/oauth/device_reply.h"
 #include "broker/oauth/reply_json.h"
@@ -90,18 +91,48 @@ device_start_clear(struct device_start *start)
 	*start = (struct device_start){ .code = SECRET_NONE };
 }
 
-/* By the text and not by the status: Google says "pending" with 428 and "slow down"
- * with 403 (C.10). */
+/* RFC 8628 3.5 */
+static const struct device_row codes[] = {
+	{ "authorization_pending", NULL, DEVICE_pending },
+	{ "slow_down", NULL, DEVICE_slow_down },
+	{ "access_denied", NULL, DEVICE_denied },
+	{ "expired_token", NULL, DEVICE_expired },
+	{ NULL, NULL, DEVICE_refused },
+};
+
+static bool
+fits(const struct device_row *row, const char *code, const char *description)
+{
+	if (row->code && strcasecmp(code, row->code) != 0)
+		return false;
+	return !row->words || strcasestr(description, row->words);
+}
+
+/* NULL when none fits. */
+static const struct device_row *
+find_row(const struct device_row *rows, const char *code, const char *description)
+{
+	const struct device_row *row;
+
+	for (row = rows; row->code || row->words; row++)
+		if (fits(row, code, description))
+			return row;
+	return NULL;
+}
+
+/* By the code and not by the status: Google says "pending" with 428 and "slow down"
+ * with 403 (C.10). A description is for people, and decides only where the platform
+ * sends nothing else, or where its own row says so. */
 enum device_answer
 device_judge(const struct platform_device *device, unsigned status,
     const struct token_error *error)
 {
-	const struct device_row *row;
+	const struct device_row *row = find_row(codes, error->error, "");
 
-	for (row = device->rows; row->text; row++)
-		if (strcasestr(error->error, row->text) ||
-		    strcasestr(error->description, row->text))
-			return row->answer;
+	if (!row)
+		row = find_row(device->rows, error->error, error->description);
+	if (row)
+		return row->answer;
 	/* Whoever says nothing stands in between: a proxy, a page of an edge server. */
 	if (!*error->error && !*error->description)
 		return DEVICE_transient;

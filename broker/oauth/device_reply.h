@@ -22,9 +22,11 @@ enum device_answer {
 	DEVICE_transient,   /* ask again later */
 };
 
-/* Compared as a part of `error` or its description, without case. */
+/* What a platform says beside the codes of RFC 8628 3.5, which mean the same at all of
+ * them. A member that is NULL is not looked at; both are compared without case. */
 struct device_row {
-	const char *text; /* NULL ends the list */
+	const char *code;  /* what `error` is */
+	const char *words; /* a part of the description; both NULL: ends the list */
 	enum device_answer answer;
 };
 

@@ -175,13 +175,15 @@ revocations(const struct tokens *tokens, const char *client_id,
 }
 
 /* A.7. What it says when the person refuses is not documented. */
+/* A.7, A.11: there are no codes, everything is a part of `message`. How a denial reads
+ * is not documented. */
 static const struct device_row device_rows[] = {
-	{ "authorization_pending", DEVICE_pending },
-	{ "slow_down", DEVICE_slow_down },
-	{ "denied", DEVICE_denied },
-	{ "expired", DEVICE_expired },
-	{ "invalid device code", DEVICE_unknown },
-	{ NULL, DEVICE_refused },
+	{ NULL, "authorization_pending", DEVICE_pending },
+	{ NULL, "slow_down", DEVICE_slow_down },
+	{ NULL, "denied", DEVICE_denied },
+	{ NULL, "expired", DEVICE_expired },
+	{ NULL, "invalid device code", DEVICE_unknown },
+	{ NULL, NULL, DEVICE_refused },
 };
 
 static const struct platform_device device = {

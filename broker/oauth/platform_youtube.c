@@ -176,14 +176,12 @@ revocations(const struct tokens *tokens, const char *client_id,
 }
 
 /* C.10. */
+/* C.10. invalid_client is a wrong id or secret, and a client of another type: only the
+ * description tells which. */
 static const struct device_row device_rows[] = {
-	{ "authorization_pending", DEVICE_pending },
-	{ "slow_down", DEVICE_slow_down },
-	{ "access_denied", DEVICE_denied },
-	{ "expired_token", DEVICE_expired },
-	{ "invalid_grant", DEVICE_expired },
-	{ "client type", DEVICE_unsupported },
-	{ NULL, DEVICE_refused },
+	{ "invalid_grant", NULL, DEVICE_expired },
+	{ "invalid_client", "client type", DEVICE_unsupported },
+	{ NULL, NULL, DEVICE_refused },
 };
 
 static const struct platform_device device = {

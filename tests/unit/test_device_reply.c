@@ -168,6 +168,36 @@ every_row_of_the_catalogues_is_judged(void **state)
 		    "{\"error\":\"invalid_client\",\"error_description\":"
 		    "\"Unauthorized\"}",
 		    DEVICE_refused },
+		/* Codes decide, and neither what is said to people nor what only looks
+		 * like a code. */
+		{ &platform_youtube, 400,
+		    "{\"error\":\"invalid_request\",\"error_description\":"
+		    "\"authorization_pending\"}",
+		    DEVICE_refused },
+		{ &platform_youtube, 403,
+		    "{\"error\":\"access_denied\",\"error_description\":"
+		    "\"slow_down, authorization_pending\"}",
+		    DEVICE_denied },
+		{ &platform_youtube, 400,
+		    "{\"error\":\"no_slow_down\",\"error_description\":"
+		    "\"expired_token\"}",
+		    DEVICE_refused },
+		{ &platform_youtube, 400,
+		    "{\"error\":\"invalid_request\",\"error_description\":"
+		    "\"Invalid client type.\"}",
+		    DEVICE_refused },
+		{ &platform_youtube, 400, "{\"error\":\"EXPIRED_TOKEN\"}",
+		    DEVICE_expired },
+		{ &platform_twitch, 400,
+		    "{\"error\":\"access_denied\",\"message\":"
+		    "\"authorization_pending\"}",
+		    DEVICE_denied },
+		{ &platform_twitch, 400, "{\"message\":\"expired_token\"}",
+		    DEVICE_expired },
+		{ &platform_twitch, 400,
+		    "{\"error\":\"Bad Request\",\"status\":400,\"message\":"
+		    "\"authorization_pending\"}",
+		    DEVICE_pending },
 		{ &platform_youtube, 429, "", DEVICE_transient },
 		{ &platform_youtube, 503, "", DEVICE_transient },
 	};
