@@ -11,13 +11,13 @@
 #include "common/alloc.h"
 #include "common/time.h"
 
-/* 1.5, with its rules (a) to (e): only invalid_grant ends a grant. A bare 401 does not
- * at once, and access_denied, as any other 4xx, is no word about the grant. */
+/* 1.5, with its rules (a) to (e): only invalid_grant ends a grant, and only
+ * invalid_client says that client id or secret are wrong. A bare 401 does not end a
+ * grant at once. Any other 4xx (unauthorized_client, invalid_scope, access_denied) is
+ * rule (c): the tokens are kept and tried again after a back-off. */
 static const struct platform_refusal refusals[] = {
 	{ 0, "invalid_grant", REFUSAL_terminal },
 	{ 0, "invalid_client", REFUSAL_config },
-	{ 0, "unauthorized_client", REFUSAL_config },
-	{ 0, "invalid_scope", REFUSAL_config },
 	{ 0, "unsupported_grant_type", REFUSAL_defect },
 	{ 0, "unsupported_response_type", REFUSAL_defect },
 	{ 0, "invalid_request", REFUSAL_defect },

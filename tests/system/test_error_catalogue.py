@@ -35,8 +35,7 @@ TERMINAL = {
 }
 # What is wrong with the client: tokens are kept, and the platform is left alone.
 CONFIG = {
-    "kick": [(401, rfc("invalid_client", "Client authentication failed")),
-             (401, rfc("unauthorized_client")), (400, rfc("invalid_scope"))],
+    "kick": [(401, rfc("invalid_client", "Client authentication failed"))],
     "twitch": [(400, twitch(400, "invalid client")), (403, twitch(403, "invalid client secret")),
                (400, twitch(400, "missing client id")),
                (400, twitch(400, "missing client secret")),
@@ -54,7 +53,7 @@ KEPT = {
              (500, rfc("server_error")), (503, rfc("temporarily_unavailable")), (400, ""),
              (401, ""), (401, HTML), (403, HTML), (401, rfc("never heard of")),
              (403, rfc("access_denied")), (400, rfc("something", "invalid_grant")),
-             (429, rfc("invalid_grant"))],
+             (401, rfc("unauthorized_client")), (400, rfc("invalid_scope")), (429, rfc("invalid_grant"))],
     "twitch": [(400, twitch(400, "missing refresh token")),
                (400, twitch(400, "authorization_pending")),
                (400, twitch(400, "missing device_code")),

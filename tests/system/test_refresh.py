@@ -269,7 +269,6 @@ def test_one_refusal_that_was_a_mistake_costs_nothing(daemon, fakes, platform):
 
 
 CONFIG = [("kick", 401, {"error": "invalid_client"}),
-          ("kick", 401, {"error": "unauthorized_client"}),
           ("twitch", 400, {"status": 400, "message": "invalid client"}),
           ("twitch", 403, {"status": 403, "message": "invalid client secret"}),
           ("twitch", 400, {"status": 400, "message": "missing client secret"}),
