@@ -11,13 +11,14 @@
 #include "broker/events/silence.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/health.h"
+#include "broker/oauth/oauth.h"
 #include "broker/vault/vault.h"
 #include "common/log.h"
 #include "common/time.h"
 
 struct judgement {
 	const char *state;
-	char detail[400];
+	char detail[OAUTH_HEALTH_SIZE];
 };
 
 static struct judgement
@@ -105,6 +106,17 @@ judge_events(struct broker *broker)
 	return judgement;
 }
 
+/* Whether everybody who logged in still is. */
+static struct judgement
+judge_logins(struct broker *broker)
+{
+	struct judgement judgement = { .state = "healthy" };
+
+	if (oauth_logins_trouble(broker, judgement.detail))
+		judgement.state = "degraded";
+	return judgement;
+}
+
 static const struct {
 	const char *component;
 	bool needed; /* for readiness */
@@ -115,7 +127,44 @@ static const struct {
 	{ "keystore", true, judge_keystore },
 	{ "webhooks", false, judge_webhooks },
 	{ "events", false, judge_events },
+	{ "logins", false, judge_logins },
 };
+
+static void
+send_component(struct client *client, uint32_t rid, const char *component, bool needed,
+    const struct judgement *judgement)
+{
+	const struct proto_msg row = { .type = MSG_health,
+		.health = { .component = component,
+		    .state = judgement->state,
+		    .needed = needed,
+		    .detail = judgement->detail } };
+
+	client_answer(client, rid, &row);
+}
+
+/* Keeping tokens alive, for each platform that is in use. */
+static void
+send_platforms(struct client *client, uint32_t rid)
+{
+	char component[32];
+	int i;
+
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
+		enum config_platform_index index = (enum config_platform_index)i;
+		struct judgement judgement = { .state = "healthy" };
+		enum oauth_refreshing refreshing =
+		    oauth_refreshing(client->broker, index, judgement.detail);
+
+		if (refreshing == OAUTH_REFRESHING_unused)
+			continue;
+		if (refreshing == OAUTH_REFRESHING_trouble)
+			judgement.state = "degraded";
+		(void)snprintf(component, sizeof(component), "tokens_%s",
+		    config_platform_name(index));
+		send_component(client, rid, component, false, &judgement);
+	}
+}
 
 /* What became of deliveries, and how fast events of each type come and go. */
 
@@ -183,14 +232,11 @@ on_health_get(struct client *client, struct proto_msg *msg)
 
 	for (i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
 		const struct judgement judgement = components[i].judge(client->broker);
-		const struct proto_msg row = { .type = MSG_health,
-			.health = { .component = components[i].component,
-			    .state = judgement.state,
-			    .needed = components[i].needed,
-			    .detail = judgement.detail } };
 
-		client_answer(client, msg->rid, &row);
+		send_component(client, msg->rid, components[i].component,
+		    components[i].needed, &judgement);
 	}
+	send_platforms(client, msg->rid);
 	send_verdicts(&to, ingest_stats(client->broker->ingest));
 	latency_each(client->broker, send_type, &to);
 	client_answer(client, msg->rid, &last);

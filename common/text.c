@@ -97,6 +97,18 @@ text_fold(const char *text)
 	return copy;
 }
 
+void
+text_cut(char *text, size_t most)
+{
+	size_t end = most;
+
+	if (strlen(text) <= most)
+		return;
+	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	text[end] = '\0';
+}
+
 bool
 text_to_u64(const char *text, size_t length, uint64_t most, uint64_t *ret_value)
 {

@@ -24,6 +24,10 @@ bool text_equal_nocase(const char *a, const char *b);
  * The caller frees. */
 char *text_fold(const char *text);
 
+/* Ends a UTF-8 text that is longer than `most` bytes there or up to three bytes
+ * earlier, at a whole character. */
+void text_cut(char *text, size_t most);
+
 /* Reads decimal digits only; the whole text must be a number up to `most`. */
 bool text_to_u64(const char *text, size_t length, uint64_t most, uint64_t *ret_value);
 

@@ -17,9 +17,10 @@
 
 static const char broker_away[] = "the broker is not connected";
 
-/* What /status shows beside the server itself, in this order. */
+/* What /status always shows beside the server itself, in this order. The broker may
+ * tell of more, which is shown as it comes. */
 static const char *const component_names[] = { "broker", "database", "keystore",
-	"webhooks", "events" };
+	"webhooks", "events", "logins" };
 
 #define COMPONENT_COUNT (sizeof(component_names) / sizeof(component_names[0]))
 
@@ -207,9 +208,10 @@ on_status(struct request *request, struct proto_msg *answer, bool last)
 		return;
 	}
 	index = component_index(row->component);
-	if (index == COMPONENT_COUNT || request->rows & TOLD(index))
+	if (index < COMPONENT_COUNT && request->rows & TOLD(index))
 		return;
-	request->rows |= TOLD(index);
+	if (index < COMPONENT_COUNT)
+		request->rows |= TOLD(index);
 	note_badness(request, badness(row->state, row->needed));
 	json.comma = buf_length(&request->body) > 0;
 	component(&json, row->component, row->state, row->detail);

@@ -50,21 +50,37 @@ ask_all(struct client *client, struct view *view)
 	return status;
 }
 
+/* What is wrong with logins alone has a word of its own. */
+#define LOGINS_COMPONENT "logins"
+
+static bool
+is_sick(const struct proto_msg *row)
+{
+	return row->type == MSG_health &&
+	    strcmp(row->health.component, LOGINS_COMPONENT) != 0 &&
+	    strcmp(row->health.state, "healthy") != 0;
+}
+
 static enum overall
 judge(const struct view *view)
 {
+	enum overall overall = OVERALL_OK;
 	size_t i;
 
 	if (!view->api_connected)
 		return OVERALL_DEGRADED;
 	for (i = 0; i < view->health.count; i++)
-		if (view->health.items[i].type == MSG_health &&
-		    strcmp(view->health.items[i].health.state, "healthy") != 0)
+		if (is_sick(&view->health.items[i]))
 			return OVERALL_DEGRADED;
-	for (i = 0; i < view->accounts.count; i++)
-		if (rows_account_needs_login(&view->accounts.items[i].account))
-			return OVERALL_NEEDS_LOGIN;
-	return OVERALL_OK;
+	for (i = 0; i < view->accounts.count; i++) {
+		const struct proto_account *account = &view->accounts.items[i].account;
+
+		if (rows_account_needs_login(account))
+			overall = OVERALL_NEEDS_LOGIN;
+		else if (strcmp(account->status, "expired") == 0)
+			return OVERALL_DEGRADED;
+	}
+	return overall;
 }
 
 /* A value of the section "listening"; NULL when it is absent or empty. */
@@ -204,12 +220,14 @@ print_json(const struct view *view)
 
 /* ---- Text ---- */
 
+#define NAME_WIDTH 14
+
 static void
 line(const char *name, const char *value)
 {
 	char *text = value ? out_escape(value, strlen(value)) : NULL;
 
-	(void)printf("  %-10s %s\n", name, text ? text : "-");
+	(void)printf("  %-*s %s\n", NAME_WIDTH, name, text ? text : "-");
 	free(text);
 }
 
@@ -220,8 +238,8 @@ print_component(
 	enum talk_color color = strcmp(state, "healthy") == 0 ? TALK_GOOD : TALK_BAD;
 	char *text = out_escape(detail, strlen(detail));
 
-	(void)printf("  %-10s %s%s%s%s%s\n", name, talk_on(cli, color), state,
-	    talk_off(cli, color), *text ? ": " : "", text);
+	(void)printf("  %-*s %s%s%s%s%s\n", NAME_WIDTH, name, talk_on(cli, color),
+	    state, talk_off(cli, color), *text ? ": " : "", text);
 	free(text);
 }
 
@@ -239,8 +257,8 @@ print_verdicts(const struct view *view)
 		if (row->type != MSG_verdict || row->verdict.count == 0)
 			continue;
 		name = out_escape(row->verdict.name, strlen(row->verdict.name));
-		(void)printf("%s%s %llu", *between ? between : "\n  deliveries ", name,
-		    (unsigned long long)row->verdict.count);
+		(void)printf("%s%s %llu", *between ? between : "\n  deliveries     ",
+		    name, (unsigned long long)row->verdict.count);
 		between = ", ";
 		free(name);
 	}

@@ -1,5 +1,6 @@
 /*
- * Stores events of our own. Called by retention.c and silence.c, on the loop.
+ * Stores events of our own. Called by retention.c, silence.c and
+ * oauth/refresh_pause.c, on the loop.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 struct notice_job {
 	struct store_job job;
+	const char *platform; /* static */
 	char *type;
 	char *id;
 	char *broadcaster_id;
@@ -27,7 +29,7 @@ run_notice(struct store_job *base, struct db *db)
 {
 	const struct notice_job *job = (const struct notice_job *)base;
 	const struct store_delivery row = {
-		.platform = config_platform_name(CONFIG_PLATFORM_KICK),
+		.platform = job->platform,
 		.message_id = job->id,
 		.type = job->type,
 		.version = 1,
@@ -76,6 +78,8 @@ notice_store(struct broker *broker, const struct notice *notice)
 	struct notice_job *job = xcalloc(1, sizeof(*job));
 
 	job->job = (struct store_job){ .run = run_notice, .done = done_notice };
+	job->platform = notice->platform ? notice->platform
+					 : config_platform_name(CONFIG_PLATFORM_KICK);
 	job->type = xstrdup(notice->type);
 	job->id = xstrdup(notice->id);
 	job->broadcaster_id = copy_of(notice->broadcaster_id);

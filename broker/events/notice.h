@@ -6,9 +6,10 @@
 
 #include "broker/broker.h"
 
-/* Texts are copied. */
+/* Texts are copied, but for the name of the platform, which must be static. */
 struct notice {
 	const char *type;             /* as readers see it */
+	const char *platform;         /* NULL: the one whose events they are about */
 	const char *id;               /* the same for the same occurrence */
 	const char *broadcaster_id;   /* of the channel that it is about; NULL: none */
 	const char *broadcaster_name; /* NULL: none */

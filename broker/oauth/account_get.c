@@ -59,7 +59,7 @@ accounts_message(const struct broker *broker, const struct account *account,
 			.since = unsigned_ms(row->since),
 			.checked_at = unsigned_ms(account->checked_at),
 			.verdict = check_verdict_name(account->verdict),
-			.trouble = refresh_trouble(account),
+			.trouble = refresh_trouble(broker, account),
 		},
 	};
 }

@@ -32,6 +32,22 @@ size_t oauth_refresh_count(const struct broker *broker);
 const char *
 oauth_refresh_pause(const struct broker *broker, enum config_platform_index index);
 
+/* Bytes of a sentence for the health, with its NUL. */
+#define OAUTH_HEALTH_SIZE 400
+
+/* Whether a login needs a person: a sentence that says which, why and what to type.
+ * `text` takes OAUTH_HEALTH_SIZE bytes. */
+bool oauth_logins_trouble(const struct broker *broker, char *text);
+
+/* Whether the logins of a platform are refreshed, or what keeps them from it. */
+enum oauth_refreshing {
+	OAUTH_REFRESHING_unused, /* neither logins nor credentials */
+	OAUTH_REFRESHING_well,
+	OAUTH_REFRESHING_trouble, /* `text` says why and what to do */
+};
+enum oauth_refreshing oauth_refreshing(
+    const struct broker *broker, enum config_platform_index index, char *text);
+
 /* Logins that were started and have not come back. */
 size_t oauth_login_count(const struct broker *broker);
 

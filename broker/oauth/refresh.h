@@ -95,8 +95,10 @@ const char *refresh_pause(const struct broker *broker, const struct platform *pl
 /* Refreshes that run. */
 size_t refresh_count(const struct broker *broker);
 
-/* What the last refresh of an account failed with; NULL: it did not. */
-const char *refresh_trouble(const struct account *account);
+/* Why an account is not refreshed: what its last refresh failed with, that its platform
+ * is paused, or that credentials are missing. NULL: nothing is known against it. The
+ * text is good until the next change of accounts or credentials. */
+const char *refresh_trouble(const struct broker *broker, const struct account *account);
 
 /* Texts that were made for a message about an account. */
 struct account_texts {

@@ -25,6 +25,7 @@
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/time.h"
 
 /* Bytes of the column `reason`; messages.def allows 512. */
@@ -226,17 +227,15 @@ on_cleared(struct store_job *store_job, int result)
 static void
 pause_platform(struct refresh *refresh, const char *sentence)
 {
-	struct broker *broker = refresh->flow.broker;
-	char **pause = &refresher_of(broker)->pauses[refresh->platform->index];
-	char *text = xasprintf("%s. Nothing is refreshed at %s until its client id and "
-			       "secret are stored anew (streamhold app add %s)",
-	    sentence, refresh->platform->title, refresh->platform->name);
+	/* What to do comes first: whoever shows it may cut the end. */
+	char *text = xasprintf("nothing is refreshed at %s until its client id and "
+			       "secret are stored anew (streamhold app add %s): %s",
+	    refresh->platform->title, refresh->platform->name, sentence);
 
-	log_error("oauth", "%s", log_quote(text));
-	broker_count(broker, "refresh_paused", 1);
-	free(*pause);
-	*pause = text;
+	text_cut(text, STEPS_SENTENCE_SIZE - 1);
+	refresh_pause_begin(refresh->flow.broker, refresh->platform, text);
 	end_certainly(refresh, ERR_refresh_failed, 0, text);
+	free(text);
 }
 
 /* ---- The end of a grant ---- */
@@ -261,19 +260,6 @@ static void
 confirm(struct refresh *refresh)
 {
 	refresh_note(refresh);
-}
-
-/* Cuts a text so that it stays UTF-8. */
-static void
-cut(char *text, size_t size)
-{
-	size_t end = size - 1;
-
-	if (strlen(text) < size)
-		return;
-	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
-		end--;
-	text[end] = '\0';
 }
 
 static char *
@@ -304,7 +290,7 @@ make_lost_row(
 		.reason = xstrdup(reason),
 		.since = time_now_ms(),
 	};
-	cut(row->reason, REASON_SIZE);
+	text_cut(row->reason, REASON_SIZE - 1);
 }
 
 static void

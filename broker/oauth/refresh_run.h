@@ -3,7 +3,8 @@
  * that tell its story: refresh_schedule.c (when), refresh_join.c (who asks), refresh.c
  * (up to the request), refresh_adopt.c (what a crash left in the keyring),
  * refresh_reply.c (what the platform answered), refresh_keep.c (fresh tokens),
- * refresh_proof.c (which of them work) and refresh_end.c.
+ * refresh_proof.c (which of them work), refresh_pause.c (when credentials are wrong)
+ * and refresh_end.c.
  */
 #ifndef BROKER_OAUTH_REFRESH_RUN_H
 #define BROKER_OAUTH_REFRESH_RUN_H
@@ -105,6 +106,11 @@ struct refresher *refresher_of(const struct broker *broker);
 
 /* The account as long as it has the tokens that the refresh began with, else NULL. */
 struct account *refresh_account(const struct refresh *refresh);
+
+/* Nothing is refreshed at a platform until its credentials change (refresh_pause.c).
+ * The sentence says why and what to do; it is copied. */
+void refresh_pause_begin(
+    struct broker *broker, const struct platform *platform, const char *sentence);
 
 /* Begins a refresh of an account that has none. */
 struct refresh *refresh_begin(struct broker *broker, const struct account *account);

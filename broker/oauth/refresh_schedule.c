@@ -135,50 +135,10 @@ refresh_schedule(struct broker *broker)
 	refresher->soon = true;
 }
 
-void
-refresh_credentials_changed(struct broker *broker, const struct platform *platform)
-{
-	char **pause = &refresher_of(broker)->pauses[platform->index];
-	size_t count;
-	struct account **accounts = accounts_sorted(broker->accounts, platform, &count);
-	size_t i;
-
-	for (i = 0; *pause && i < count; i++) {
-		struct refresh_plan *plan = &accounts[i]->plan;
-
-		free(plan->trouble);
-		plan->trouble = NULL;
-		plan->failures = 0;
-		plan->not_before = 0;
-		/* Made anew, unless a refresh in doubt has its time. */
-		if (!plan->in_doubt)
-			plan->generation = 0;
-	}
-	free(accounts);
-	if (*pause)
-		log_info("oauth", "%s has other credentials: refreshing goes on",
-		    platform->title);
-	free(*pause);
-	*pause = NULL;
-	refresh_schedule(broker);
-}
-
-const char *
-refresh_pause(const struct broker *broker, const struct platform *platform)
-{
-	return refresher_of(broker)->pauses[platform->index];
-}
-
 size_t
 refresh_count(const struct broker *broker)
 {
 	return refresher_of(broker)->count;
-}
-
-const char *
-refresh_trouble(const struct account *account)
-{
-	return account->plan.trouble;
 }
 
 /* ---- Looking ---- */

@@ -54,7 +54,7 @@ def test_a_sick_component_makes_it_degraded(broker):
     result = broker.run("status")
     assert result.returncode == 0
     assert result.stdout.startswith("degraded")
-    assert "keystore   unhealthy: keystore is ill" in result.stdout
+    assert "keystore       unhealthy: keystore is ill" in result.stdout
     assert broker.run("status", "--check").returncode == 7
     assert as_json(broker.run("status", "--json"))["overall"] == "degraded"
 
@@ -67,18 +67,31 @@ def test_a_missing_api_front_makes_it_degraded(broker):
     assert document["api_url"] is None and document["api_port"] is None
 
 
-@pytest.mark.parametrize("change,needs", [
-    ({"status": "valid"}, False),
-    ({"status": "expired", "refreshable": True}, False),
-    ({"status": "expired", "refreshable": False}, True),
-    ({"status": "reauth_required", "reason": "revoked by the user", "since": NOW}, True),
+@pytest.mark.parametrize("change, word, code", [
+    ({"status": "valid"}, "ok", 0),
+    ({"status": "expired", "refreshable": True}, "degraded", 7),
+    ({"status": "expired", "refreshable": False}, "needs-login", 4),
+    ({"status": "reauth_required", "reason": "revoked by the user", "since": NOW},
+     "needs-login", 4),
 ])
-def test_a_lost_login_makes_it_needs_login(broker, change, needs):
+def test_what_is_wrong_with_a_login_has_a_word_and_an_exit_status(broker, change, word, code):
+    """What the broker says of it in the component `logins` is the same, and changes nothing."""
     broker.answers["accounts_list"] = [("account", {**ACCOUNT, **change}), ("list_end", {})]
+    broker.answers["health_get"] = health(database="healthy",
+                                          logins="healthy" if code == 0 else "degraded")
     result = broker.run("status", "--check")
-    assert result.returncode == (4 if needs else 0)
-    assert result.stdout.startswith("needs-login" if needs else "ok")
-    assert ("streamhold login kick Streamer123" in result.stdout) == needs
+    assert result.returncode == code
+    assert result.stdout.startswith(word)
+    assert ("streamhold login kick Streamer123" in result.stdout) == (code == 4)
+    assert as_json(broker.run("status", "--json"))["overall"] == word
+    assert broker.run("status").returncode == 0
+
+
+def test_an_expired_login_weighs_more_than_a_lost_one(broker):
+    broker.answers["accounts_list"] = [
+        ("account", {**ACCOUNT, "status": "reauth_required"}),
+        ("account", {**ACCOUNT, "status": "expired", "refreshable": True}), ("list_end", {})]
+    assert broker.run("status", "--check").returncode == 7
 
 
 def test_a_sick_component_weighs_more_than_a_lost_login(broker):

@@ -436,11 +436,13 @@ def health(component, state, needed=True, detail=""):
 def test_health(front, broker):
     broker.answers["health_get"] = lambda m: [health("database", "healthy"),
                                               health("webhooks", "unhealthy", False, "no tunnel"),
+                                              health("tokens_kick", "degraded", False, "paused"),
                                               ("list_end", {})]
     status = front.ask(path="/status").json()
     assert status["status"] == "degraded"
     assert set(status["components"]) == {"server", "broker", "database", "keystore", "webhooks",
-                                         "events"}
+                                         "events", "logins", "tokens_kick"}
+    assert status["components"]["tokens_kick"] == {"status": "degraded", "detail": "paused"}
     assert status["components"]["webhooks"] == {"status": "unhealthy", "detail": "no tunnel"}
     assert front.ask(path="/readyz").json() == {"ready": True}
     broker.answers["health_get"] = lambda m: [health("keystore", "unhealthy", True, "locked"),

@@ -226,7 +226,15 @@ def test_terminal_refusal_ends_the_login(daemon, fakes, platform):
     assert two["time"] - one["time"] > 2.5
     # Visible wherever a person looks.
     assert status(daemon, platform).json() == lost
-    assert daemon.cli("status", "--check").returncode == 4
+    whole = daemon.get("/status").json()
+    assert whole["status"] == "degraded"
+    assert whole["components"]["logins"]["status"] == "degraded"
+    detail = whole["components"]["logins"]["detail"]
+    assert f"streamhold login {platform} {USER}" in detail and lost["reason"][:40] in detail
+    assert daemon.get("/readyz").status == 200
+    checked = daemon.cli("status", "--check")
+    assert checked.returncode == 4 and checked.stdout.startswith("needs-login")
+    assert f"streamhold login {platform} {USER}" in checked.stdout
     since = datetime.datetime.fromisoformat(lost["since"].replace("Z", "+00:00")).timestamp()
     [line] = [one for one in daemon.get("/metrics").text.splitlines()
               if one.startswith("streamhold_account_since_time_seconds{")]
@@ -254,6 +262,7 @@ def test_terminal_refusal_ends_the_login(daemon, fakes, platform):
     fake.clear()
     assert login(daemon, platform).status == 200
     assert status(daemon, platform).json()["status"] == "valid"
+    assert daemon.get("/status").json()["components"]["logins"] == {"status": "healthy"}
     [event] = events(daemon, "account.recovered")
     assert event["payload"]["username"] == USER
     assert refresh(daemon, platform).status == 200
@@ -266,6 +275,15 @@ def test_one_refusal_that_was_a_mistake_costs_nothing(daemon, fakes, platform):
     assert refresh(daemon, platform).status == 200
     assert len(refreshes(fakes[platform])) == 2
     assert not events(daemon, "account.reauth_required")
+
+
+def paused(daemon):
+    """The platforms of which the figure says that nothing is refreshed."""
+    lines = [re.fullmatch(r'streamhold_refresh_paused\{platform="(\w+)"\} ([01])', line)
+             for line in daemon.get("/metrics").text.splitlines()]
+    lines = [line for line in lines if line]
+    assert sorted(line[1] for line in lines) == sorted(NAMES)
+    return [line[1] for line in lines if line[2] == "1"]
 
 
 CONFIG = [("kick", 401, {"error": "invalid_client"}),
@@ -289,12 +307,18 @@ def test_wrong_configuration_pauses_the_platform(daemon, fakes, platform, code, 
     assert len(refreshes(fake)) == 1, "paused"
     inspected = json.loads(daemon.cli("inspect", "--json").stdout)["sections"]
     assert f"refresh_paused.{platform}" in inspected["accounts"]
+    assert paused(daemon) == [platform]
+    part = daemon.get("/status").json()["components"][f"tokens_{platform}"]
+    assert part["status"] == "degraded" and f"streamhold app add {platform}" in part["detail"]
     after = status(daemon, platform).json()
     assert after.pop("trouble") and after == before
     fake.clear()
     put_credentials(daemon, platform)
     assert refresh(daemon, platform).status == 200
     assert "trouble" not in status(daemon, platform).json()
+    assert paused(daemon) == []
+    part = daemon.get("/status").json()["components"][f"tokens_{platform}"]
+    assert part == {"status": "healthy"}
 
 
 TRANSIENT = [dict(mode="html502"), dict(status=500, body={"error": "server_error"}),
