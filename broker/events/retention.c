@@ -51,8 +51,8 @@ struct retention {
 	uint64_t lost_to;   /* the last event that was deleted though needed */
 	uint64_t lost_told; /* of stats.lost, how many were announced */
 	int64_t tell_from;  /* boot-time ms */
+	int64_t wake_at;    /* boot-time ms, when the timer comes */
 	bool looked;
-	bool soon; /* the timer was set to RETENTION_SOON_MS */
 	char trouble[160];
 };
 
@@ -62,6 +62,7 @@ wake_in(struct retention *retention, int64_t ms)
 	const struct timeval wait = { .tv_sec = ms / 1000,
 		.tv_usec = (ms % 1000) * 1000 };
 
+	retention->wake_at = time_boot_ms() + ms;
 	event_add(retention->timer, &wait);
 }
 
@@ -225,7 +226,6 @@ retention_look_at(struct broker *broker, int64_t now, int64_t boot, bool trusted
 	bool aged = clock_is_good(retention, now, boot, trusted);
 	struct step_job *job;
 
-	retention->soon = false;
 	if (retention->job)
 		return;
 	job = xcalloc(1, sizeof(*job));
@@ -255,11 +255,12 @@ on_stored(void *arg, uint64_t last_seq)
 	struct retention *retention = arg;
 	uint64_t kept = retention->broker->config.events.max_rows;
 
-	if (retention->soon || retention->job || retention->stats.held ||
+	if (retention->job || retention->stats.held ||
 	    last_seq < retention->stats.oldest + kept)
 		return;
-	retention->soon = true;
-	wake_in(retention, RETENTION_SOON_MS);
+	/* It comes earlier, never later: a step's pause is shorter. */
+	if (retention->wake_at > time_boot_ms() + RETENTION_SOON_MS)
+		wake_in(retention, RETENTION_SOON_MS);
 }
 
 void

@@ -179,6 +179,26 @@ too_many_rows_are_noticed_soon(void **state)
 	assert_in_range(time_boot_ms() - start, 0, RETENTION_LOOK_MS - 1000);
 }
 
+/* A step is followed by its own short pause, also when events come all the time. */
+static void
+deleting_keeps_pace_with_what_is_stored(void **state)
+{
+	const unsigned first = 3200;
+	int64_t start = time_boot_ms();
+	unsigned next = first;
+
+	(void)state;
+	broker.config.events.max_rows = 100;
+	put_events(0, first, time_now_ms());
+	while (deleted() < first - 100) {
+		put_events(next++, 1, time_now_ms());
+		turn();
+		assert_true(time_boot_ms() < start + 10000);
+	}
+	/* With RETENTION_SOON_MS between them the steps took 24 s. */
+	assert_true(next > first + 50);
+}
+
 static uint64_t
 last_stored(void)
 {
@@ -254,6 +274,7 @@ main(void)
 		TEST(a_synchronised_clock_is_believed_at_once),
 		TEST(rows_count_whatever_the_clock_is),
 		TEST(too_many_rows_are_noticed_soon),
+		TEST(deleting_keeps_pace_with_what_is_stored),
 		TEST(what_a_consumer_needs_is_kept_and_its_loss_announced),
 		TEST(it_may_stop_in_the_middle),
 	};
