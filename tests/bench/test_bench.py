@@ -20,15 +20,21 @@ def test_ingest_accepts_and_stores(plain, folder):
     assert '"accepted"' in text or '"stored"' in text
 
 
-def test_deliver_hands_on_and_fills(plain):
-    """Every reader gets every event, and pages of filled databases follow one another."""
+def test_deliver_hands_on_fills_and_judges(plain):
+    """Every reader gets every event, pages of filled databases follow one another, and growth is
+    judged: no growth at all is less than 0.01, so that everything that is judged is told."""
     work = ROOT / "build" / "bench-smoke"
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/bench/deliver"), "--build", str(plain), "--work",
          str(work), "--events", "500", "--readers", "3", "--sizes", "1000,3000", "--slices", "1",
-         "--seconds", "0.2", "--json"],
+         "--seconds", "0.2", "--growth-max", "0.01", "--json"],
         capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
     assert [row.get("events") for row in answer["readers"]] == [None, 1500]
     assert set(answer["growth"]) == {"1000", "3000"}
+    assert answer["prune"]["deleting"]["deleted"] > answer["prune"]["kept"]["deleted"] == 0
+    told = [text for text in answer["problems"] if "deleting raised p99" not in text]
+    assert [text.split(" grew by ")[0] for text in told] == [
+        "page_us", "walk_ms", "ingest_us", "ingest_cpu_us"], answer["problems"]
+    assert done.returncode == 1
+    assert all(f"deliver: {text}" in done.stderr for text in told)

@@ -7,7 +7,10 @@ import contextlib
 import hashlib
 import sqlite3
 
+from .tools import BenchError
+
 STEP = 50_000
+MONTH_S = 30 * 86400
 
 
 def copies(row, names, first, count):
@@ -19,38 +22,45 @@ def copies(row, names, first, count):
         yield one
 
 
-def contents(first, count):
-    """Keys of contents begin with a time and go on with a hash."""
+def contents(first, count, total, now_s):
+    """Keys of contents as store_content.c makes them: seconds of a time that the body tells, and
+    bytes of a hash. The events came evenly over a month, the last of them a moment ago."""
     for number in range(first, first + count):
-        yield number.to_bytes(8, "big") + hashlib.sha256(str(number).encode()).digest()
+        seconds = now_s - (total - number) * MONTH_S // total
+        yield seconds.to_bytes(4, "big") + hashlib.sha256(str(number).encode()).digest()[:12]
+
+
+def insert(connection, row, names, first, count, total):
+    """So many events, their message ids and their contents, in one transaction."""
+    marks = ",".join("?" * len(names))
+    received = row[names.index("received_at")]
+    numbers = range(first, first + count)
+    with connection:
+        connection.executemany(f"INSERT INTO events VALUES ({marks})",
+                               copies(row, names, first, count))
+        connection.executemany(
+            "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?, ?, ?)",
+            ((f"01FILL{number:020d}", number, received) for number in numbers))
+        connection.executemany(
+            "INSERT INTO contents (key, seq) VALUES (?, ?)",
+            zip(contents(first, count, total, received // 1000), numbers))
 
 
 def fill(database, total):
-    """Fills up to `total` events; gives the last number. The file has one event or more."""
+    """Fills up to `total` events, message ids and contents. The file has one event."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA cache_size=-200000")
         cursor = connection.execute("SELECT * FROM events ORDER BY seq DESC LIMIT 1")
         names = [column[0] for column in cursor.description]
         row = cursor.fetchone()
-        have, = connection.execute("SELECT count(*) FROM events").fetchone()
-        last, received = row[names.index("seq")], row[names.index("received_at")]
-        key = connection.execute("SELECT key FROM contents LIMIT 1").fetchone()
-        marks = ",".join("?" * len(names))
-        while have < total:
-            count = min(STEP, total - have)
-            with connection:
-                connection.executemany(f"INSERT INTO events VALUES ({marks})",
-                                       copies(row, names, last + 1, count))
-                connection.executemany(
-                    "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?, ?, ?)",
-                    ((f"01FILL{number:020d}", number, received)
-                     for number in range(last + 1, last + 1 + count)))
-                if key:
-                    connection.executemany(
-                        "INSERT INTO contents (key, seq) VALUES (?, ?)",
-                        ((one[:len(key[0])], last + 1 + index)
-                         for index, one in enumerate(contents(last + 1, count))))
-            last, have = last + count, have + count
+        last = row[names.index("seq")]
+        while last < total:
+            count = min(STEP, total - last)
+            insert(connection, row, names, last + 1, count, total)
+            last += count
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return last
+        for table in ("events", "message_ids", "contents"):
+            have, = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            if have != total:
+                raise BenchError(f"{database}: {have} rows in {table}, {total} wanted")

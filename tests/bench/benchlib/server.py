@@ -26,13 +26,14 @@ TICK = os.sysconf("SC_CLK_TCK")
 ROLES = {"streamhold-brok": "broker", "streamhold-vaul": "vault", "streamhold": "up"}
 
 
-def make_config(folder, runtime, public_key):
+def make_config(folder, runtime, public_key, events=None):
     return {
         "server": {"port": 0, "rate_limit_per_s": 0},
         "webhooks": {"port": 0, "rate_limit_per_s": 0},
         "paths": {"state_dir": str(folder / "state"), "runtime_dir": str(runtime)},
         "platforms": {"kick": {"public_key_file": str(public_key)}},
         "keystore": {"backend": "file"},
+        "events": events or {},
     }
 
 
@@ -116,7 +117,7 @@ class Running:
 class Server(Running):
     """A fresh server in a folder of its own, as a child of this process."""
 
-    def __init__(self, command, work, public_key):
+    def __init__(self, command, work, public_key, events=None):
         super().__init__(None, None)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slice-", dir=work))
         # Socket addresses are short, whatever the work folder is called.
@@ -124,7 +125,7 @@ class Server(Running):
                                                      dir="/tmp"))
         config = self.folder / "config.json"
         config.write_text(json.dumps(make_config(self.folder, self.runtime / "run",
-                                                 public_key)))
+                                                 public_key, events)))
         self.command = [part.replace("{config}", str(config)) for part in command]
         self.log = collections.deque(maxlen=200)
         self.ready = threading.Event()
