@@ -5,6 +5,7 @@
  * command over broker.sock. It never reads HTTP requests, and no message that it sends
  * holds a token, a verifier or a key.
  */
+#include "broker/check.h"
 #include "broker/sandbox.h"
 #include "broker/start.h"
 #include "common/log.h"
@@ -23,6 +24,8 @@ main(int argc, char **argv)
 	process_harden(sock_passed_init());
 	process_notify_open();
 	start_config(&broker, &options);
+	if (options.check_database)
+		return check_database(&broker, options.json);
 	start_loop(&broker);
 	start_folder(&broker);
 	broker_sandbox_enter(&broker);

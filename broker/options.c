@@ -26,6 +26,8 @@ static const char usage[] =
     "  --api-uid N        user of the API front, by number or name (default: own)\n"
     "  --webhook-uid N    user of the webhook front (default: own)\n"
     "  --admin-group NAME group whose members may use the admin socket\n"
+    "  --check-database   read the whole database of a stopped broker and leave\n"
+    "  --json             print what that finds as JSON\n"
     "  -n                 check the configuration and leave\n"
     "  -Q messages        print the protocol's messages and leave\n"
     "  -Q sandbox         print the system calls that are refused and leave\n"
@@ -37,6 +39,8 @@ enum {
 	OPTION_API,
 	OPTION_WEBHOOK,
 	OPTION_GROUP,
+	OPTION_CHECK,
+	OPTION_JSON,
 	OPTION_VERSION,
 	OPTION_HELP
 };
@@ -47,6 +51,8 @@ static const struct option long_options[] = {
 	{ "api-uid", required_argument, NULL, OPTION_API },
 	{ "webhook-uid", required_argument, NULL, OPTION_WEBHOOK },
 	{ "admin-group", required_argument, NULL, OPTION_GROUP },
+	{ "check-database", no_argument, NULL, OPTION_CHECK },
+	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -108,6 +114,12 @@ options_read(int argc, char **argv, struct options *ret_options)
 			break;
 		case OPTION_GROUP:
 			options.admin_group = optarg;
+			break;
+		case OPTION_CHECK:
+			options.check_database = true;
+			break;
+		case OPTION_JSON:
+			options.json = true;
 			break;
 		case 'n':
 			options.check = true;

@@ -13,7 +13,9 @@ struct options {
 	uid_t api_uid; /* who must be behind the links */
 	uid_t webhook_uid;
 	bool system;
-	bool check; /* -n: read the configuration and leave */
+	bool check;          /* -n: read the configuration and leave */
+	bool check_database; /* look for damage and leave */
+	bool json;           /* what that finds, as JSON */
 };
 
 /* Reads argv; prints help or version and exits, or exits with EXIT_CONFIG after saying

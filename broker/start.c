@@ -217,12 +217,27 @@ on_broken(void *arg, int result)
 
 	if (running.exit_status)
 		return;
+	(void)event_base_loopexit(broker->base, &grace);
+	if (result == -EBADMSG) {
+		running.exit_status = EXIT_DAMAGED;
+		log_error("store",
+		    "the database '%s' is damaged: nothing more is stored, and the "
+		    "broker is not started again by itself; " STORE_DAMAGED_NEXT,
+		    log_quote(broker->paths.database));
+		return;
+	}
 	log_error("store",
 	    "the database failed (%s): nothing more is stored until a "
 	    "restart; leaving",
 	    strerror(-result));
 	running.exit_status = EXIT_STORAGE;
-	(void)event_base_loopexit(broker->base, &grace);
+}
+
+/* Why a start that could not read the database ends: on_broken may know better. */
+static int
+init_status(void)
+{
+	return running.exit_status ? running.exit_status : EXIT_INIT;
 }
 
 void
@@ -241,13 +256,16 @@ start_storage(struct broker *broker)
 	char store_error[STORE_ERROR_SIZE];
 	char vault_error[VAULT_ERROR_SIZE];
 
-	if (store_open(
-		broker->base, broker->paths.database, &broker->store, store_error) < 0)
-		fatal(EXIT_INIT, "store", "%s", store_error);
+	int result = store_open(
+	    broker->base, broker->paths.database, &broker->store, store_error);
+
+	if (result < 0)
+		fatal(result == -EBADMSG ? EXIT_DAMAGED : EXIT_INIT, "store", "%s",
+		    store_error);
 	store_on_broken(broker->store, on_broken, broker);
 	if (vault_open(broker->base, broker->store, &broker->config, &broker->paths,
 		&broker->vault, vault_error) < 0)
-		fatal(EXIT_INIT, "vault", "%s", vault_error);
+		fatal(init_status(), "vault", "%s", vault_error);
 }
 
 void
@@ -262,20 +280,20 @@ start_services(struct broker *broker)
 	if (ingest_new(broker, &broker->ingest, error) < 0)
 		fatal(EXIT_CONFIG, "ingest", "%s", error);
 	if (kick_upkeep_start(broker) < 0)
-		fatal(EXIT_INIT, "key",
+		fatal(init_status(), "key",
 		    "the public keys cannot be read from the database");
 	if (oauth_start(broker) < 0)
-		fatal(EXIT_INIT, "oauth",
+		fatal(init_status(), "oauth",
 		    "the accounts cannot be read from the database");
 	if (consumers_start(broker) < 0)
-		fatal(EXIT_INIT, "consumers",
+		fatal(init_status(), "consumers",
 		    "the consumers cannot be read from the database");
 	retention_start(broker, consumers_needed_from);
 	latency_start(broker);
 	silence_start(broker);
 	figures_start(broker);
 	if (subscriptions_start(broker) < 0)
-		fatal(EXIT_INIT, "subs",
+		fatal(init_status(), "subs",
 		    "the subscriptions cannot be read from the database");
 }
 

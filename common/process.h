@@ -8,12 +8,15 @@
 #include <sys/types.h>
 
 /* Exit statuses of the daemons (design.md 2). EXIT_STORAGE is EX_IOERR: the broker
- * leaves with it after a failed commit, to be started again. */
+ * leaves with it after a failed commit, to be started again. EXIT_DAMAGED is
+ * EX_DATAERR: the database is damaged; starting again would meet the same, so that is
+ * left to a person. */
 enum process_exit {
 	EXIT_STOPPED = 0,
 	EXIT_CONFIG = 1,
 	EXIT_INIT = 2,
 	EXIT_START = 3,
+	EXIT_DAMAGED = 65,
 	EXIT_STORAGE = 74,
 };
 

@@ -93,6 +93,7 @@ int verb_status(struct cli *cli);
 int verb_keystore_status(struct cli *cli);
 int verb_keystore_migrate(struct cli *cli);
 int verb_keystore_rotate(struct cli *cli);
+int verb_database_check(struct cli *cli);
 int verb_inspect(struct cli *cli);
 int verb_app_add(struct cli *cli);
 int verb_app_list(struct cli *cli);

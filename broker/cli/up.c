@@ -22,44 +22,25 @@
 #include <unistd.h>
 
 #include "broker/cli/cli.h"
+#include "broker/cli/programs.h"
 #include "broker/cli/up.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/process.h"
 
-/* The programs lie beside this one in a build, and in a folder of their own beside bin
- * when they are installed. `folder` has room for the longer text. */
-static void
-find_folder(char *folder, size_t size)
-{
-	static const char installed[] = "/../libexec/streamhold";
-	size_t length = strlen(folder);
-	char *broker = xasprintf("%s/streamhold-broker", folder);
-
-	if (access(broker, X_OK) < 0 && length + sizeof(installed) <= size)
-		memcpy(folder + length, installed, sizeof(installed));
-	free(broker);
-}
-
 static int
 find_programs(struct up *up)
 {
 	char folder[4096];
-	ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
-	char *last;
+	int result = programs_folder(folder, sizeof(folder));
 	int status = 0;
 	int role;
 
-	if (length <= 0) {
+	if (result < 0) {
 		log_error("up", "cannot find out where this program lies: %s",
-		    strerror(errno));
+		    strerror(-result));
 		return EXIT_START;
 	}
-	folder[length] = '\0';
-	last = strrchr(folder, '/');
-	if (last)
-		*last = '\0';
-	find_folder(folder, sizeof(folder));
 	for (role = 0; role < UP_ROLE_MAX && status == 0; role++)
 		status = up_child_init(up, (enum up_role)role, folder);
 	up->children[UP_BROKER].wanted = true;

@@ -20,6 +20,9 @@
 #define UP_BACKOFF_LEAST_MS 100
 #define UP_BACKOFF_MOST_MS 5000
 
+/* A disk that fails after this time fails anew; sooner, it fails still. */
+#define UP_SOUND_MS 60000
+
 /* What a child is given beyond its own drain time before it is killed. */
 #define UP_STOP_GRACE_MS 1000
 

@@ -116,14 +116,22 @@ describe_end(int status, char *ret_text)
 		    ret_text, 96, "ended with status %d", WEXITSTATUS(status));
 }
 
+/* Whether a child is wanted back at once: it has worked. One that does not even come
+ * up is tried less and less often, and so is one whose disk fails again and again. */
+static bool
+has_worked(const struct up_child *child, int status, int64_t now)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STORAGE)
+		return now - child->started >= UP_SOUND_MS;
+	return child->worked;
+}
+
 static void
-restart_later(struct up_child *child, const char *how, long pid)
+restart_later(struct up_child *child, const char *how, long pid, int status)
 {
 	int64_t now = time_boot_ms();
 
-	/* One that has worked is wanted back at once; only one that does not even come
-	 * up is tried less and less often. */
-	if (child->worked)
+	if (has_worked(child, status, now))
 		child->backoff_ms = UP_BACKOFF_LEAST_MS;
 	child->restart_at = now + child->backoff_ms;
 	child->restarts++;
@@ -142,6 +150,16 @@ is_ordinary_end(int status)
 				 : WTERMSIG(status) == SIGTERM;
 }
 
+/* Whether starting it again would meet the same. */
+static bool
+needs_person(int status)
+{
+	return WIFEXITED(status) &&
+	    ((WEXITSTATUS(status) >= EXIT_CONFIG &&
+		 WEXITSTATUS(status) <= EXIT_START) ||
+		WEXITSTATUS(status) == EXIT_DAMAGED);
+}
+
 static void
 on_child_end(struct up *up, struct up_child *child, long pid, int status)
 {
@@ -155,13 +173,12 @@ on_child_end(struct up *up, struct up_child *child, long pid, int status)
 		else
 			log_debug("up", "%s (process %ld) stopped", child->name, pid);
 		advance(up);
-	} else if (WIFEXITED(status) && WEXITSTATUS(status) >= EXIT_CONFIG &&
-	    WEXITSTATUS(status) <= EXIT_START) {
+	} else if (needs_person(status)) {
 		log_error("up", "%s (process %ld) %s, see above: stopping", child->name,
 		    pid, how);
 		stop(up, WEXITSTATUS(status));
 	} else {
-		restart_later(child, how, pid);
+		restart_later(child, how, pid, status);
 	}
 }
 

@@ -27,6 +27,12 @@ struct db; /* the connection; only files of this folder see inside (store_db.h) 
 #define STORE_BATCH_MAX 512
 #define STORE_ERROR_SIZE 512
 
+/* What a person does about a damaged database; ends a sentence. */
+#define STORE_DAMAGED_AFTER "bring back a backup, or move the file away to begin anew"
+#define STORE_DAMAGED_NEXT \
+	"copy its folder away, let `streamhold database check` say what is damaged, " \
+	"then " STORE_DAMAGED_AFTER
+
 /* 0, or a negative errno that fails the whole transaction (what SQLite reported: -EIO,
  * -ENOSPC, ...). Outcomes that are no failure of the database go into the job. */
 typedef int store_run_fn(struct store_job *job, struct db *db);

@@ -1,5 +1,5 @@
 /*
- * The connection's insides, shared by store.c, store_open.c and store_db.c only.
+ * The connection's insides, shared by files of this folder.
  */
 #ifndef BROKER_STORE_STORE_INNER_H
 #define BROKER_STORE_STORE_INNER_H
@@ -29,6 +29,10 @@ struct db {
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */
 int db_open(struct db *db, const char *path, char *error);
+
+/* The same for looking only: the file must be there, and neither it nor its schema is
+ * changed. */
+int db_open_for_check(struct db *db, const char *path, char *error);
 
 /* Finalises the statements and closes. */
 void db_close(struct db *db);

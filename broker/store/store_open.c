@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "broker/store/store_check.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
@@ -117,9 +118,7 @@ fail_sqlite(struct db *db, const char *path, const char *doing, char *error)
 		return fail_locked(path, error);
 	(void)snprintf(sentence, sizeof(sentence), "%s failed: %s%s", doing,
 	    sqlite3_errmsg(db->handle),
-	    result == -EBADMSG
-		? " (restore a backup, or move the file away to begin anew)"
-		: "");
+	    result == -EBADMSG ? "; it is damaged: " STORE_DAMAGED_NEXT : "");
 	return fail(result < 0 ? result : -EIO, error, path, sentence);
 }
 
@@ -218,42 +217,86 @@ migrate(struct db *db, const char *path, char *error)
 	return 0;
 }
 
-int
-db_open(struct db *db, const char *path, char *error)
+/* Opens the file that is there and takes the lock, which the first write takes for
+ * good. On failure the caller closes. */
+static int
+open_file(struct db *db, const char *path, char *error)
 {
-	int result = prepare_file(path, error);
-
-	if (result == 0 && store_vfs_register() < 0)
-		result = fail(-EIO, error, path, "SQLite has no file system");
-	if (result < 0)
-		return result;
+	if (store_vfs_register() < 0)
+		return fail(-EIO, error, path, "SQLite has no file system");
 	if (sqlite3_open_v2(path, &db->handle,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
-		store_vfs_name) != SQLITE_OK) {
-		result = fail_sqlite(db, path, "opening", error);
-		goto out;
-	}
+		store_vfs_name) != SQLITE_OK)
+		return fail_sqlite(db, path, "opening", error);
 	(void)sqlite3_extended_result_codes(db->handle, 0);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, 8 * 1024 * 1024);
-	if (!configure(db)) {
-		result = fail_sqlite(db, path, "configuring", error);
-		goto out;
-	}
-	/* The first write takes the exclusive lock for good. */
+	if (!configure(db))
+		return fail_sqlite(db, path, "configuring", error);
 	if (sqlite3_exec(db->handle, "BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL) !=
-	    SQLITE_OK) {
-		result = fail_sqlite(db, path, "locking", error);
-		goto out;
-	}
-	result = migrate(db, path, error);
+	    SQLITE_OK)
+		return fail_sqlite(db, path, "locking", error);
+	return 0;
+}
+
+/* Whether the last to have it open did not close it: closing takes the WAL away. */
+static bool
+was_left_open(const char *path)
+{
+	char *wal = xasprintf("%s-wal", path);
+	struct stat info;
+	bool left = stat(wal, &info) == 0 && info.st_size > 0;
+
+	free(wal);
+	return left;
+}
+
+/* What secrets and settings are read from must be whole before anything is done by
+ * them. The events are left to their checksums, since reading them all takes long. */
+static int
+check_small(struct db *db, const char *path, char *error)
+{
+	char finding[200] = "";
+	char *sentence;
+	int result = store_check_small(db, finding, sizeof(finding));
+
+	if (result == 0)
+		return 0;
+	sentence = xasprintf("it is damaged (%s): " STORE_DAMAGED_NEXT, finding);
+	result = fail(result, error, path, sentence);
+	free(sentence);
+	return result;
+}
+
+int
+db_open_for_check(struct db *db, const char *path, char *error)
+{
+	int result = open_file(db, path, error);
+
+	if (result < 0)
+		db_close(db);
+	return result;
+}
+
+int
+db_open(struct db *db, const char *path, char *error)
+{
+	bool left = was_left_open(path);
+	int result = prepare_file(path, error);
+
+	if (result < 0)
+		return result;
+	result = open_file(db, path, error);
+	if (result == 0 && left)
+		result = check_small(db, path, error);
+	if (result == 0)
+		result = migrate(db, path, error);
 	if (result == 0 && store_event_load_seq(db) < 0)
 		result = fail_sqlite(db, path, "reading the sequence", error);
 	if (result == 0)
 		result = sync_folder(path) < 0
 		    ? fail(-EIO, error, path, "cannot be synced")
 		    : 0;
-out:
 	if (result < 0)
 		db_close(db);
 	return result;

@@ -91,7 +91,7 @@ def test_ready_is_passed_on_to_its_own_supervisor(stage, folder):
     assert listener.recv(100) == b"READY=1"
 
 
-@pytest.mark.parametrize("status", [1, 2, 3])
+@pytest.mark.parametrize("status", [1, 2, 3, 65])
 @pytest.mark.parametrize("who", ["broker", "api", "webhook"])
 def test_a_child_that_refuses_to_run_ends_up_with_its_status(stage, who, status):
     up = stage({who: f"exit={status}"}).spawn()
@@ -135,6 +135,14 @@ def test_a_child_that_has_worked_is_wanted_back_at_once(stage):
 def test_a_lost_commit_starts_the_broker_again_with_growing_waits(stage):
     up = stage({"broker": "exit=74"}).spawn()
     for wait in (100, 200, 400, 800):
+        up.wait_log(rf"broker \(process \d+\) ended with status 74; starting it again in {wait} ms")
+    assert up.stop() == 0
+
+
+def test_a_disk_that_fails_again_and_again_is_left_alone_longer_each_time(stage):
+    """Also when the broker becomes ready each time: it fails as soon as it reads that place."""
+    up = stage({"broker": "later=74"}).start()
+    for wait in (100, 200, 400):
         up.wait_log(rf"broker \(process \d+\) ended with status 74; starting it again in {wait} ms")
     assert up.stop() == 0
 

@@ -469,7 +469,7 @@ a_file_that_is_no_database_is_refused(void **state)
 	(void)state;
 	memset(noise, 'n', sizeof(noise));
 	write_at(0, noise, sizeof(noise));
-	expect_refusal(-EBADMSG, "restore a backup");
+	expect_refusal(-EBADMSG, "bring back a backup");
 	expect_refusal(-EBADMSG, "not a database");
 }
 
