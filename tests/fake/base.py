@@ -17,6 +17,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from .http import (Listener, Response, html_response, json_response, redirect_response)
+from .loop import LoopThread
 from .script import Script
 from .store import ROTATIONS, Grant, Store
 
@@ -90,24 +91,21 @@ class FakePlatform:
             name: Listener(self._handler(name), self._date, host, wanted.get(name, 0), tls)
             for name in self.hosts}
         self.routes = self.make_routes()
-        self.thread = self.loop = None
+        self.loop = None
 
     # -- running -------------------------------------------------------------------
 
     def start(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
+        self.loop = LoopThread()
+        self.loop.start()
         for listener in self.listeners.values():
-            asyncio.run_coroutine_threadsafe(listener.start(), self.loop).result(10)
+            self.loop.run(listener.start())
         return self
 
     def stop(self):
         for listener in self.listeners.values():
-            asyncio.run_coroutine_threadsafe(listener.stop(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
+            self.loop.run(listener.stop())
+        self.loop.stop()
 
     __enter__ = start
 

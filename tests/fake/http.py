@@ -273,7 +273,6 @@ class Listener:
         self.handler, self.date = handler, date
         self.host, self.port, self.tls = host, port, tls
         self.server = None
-        self.tasks = set()
         self.accepted = 0
 
     async def start(self):
@@ -282,21 +281,21 @@ class Listener:
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self):
+        """Accepts no more. The connections end with the loop (LoopThread.stop)."""
+        for sock in self.server.sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+        await asyncio.sleep(0)      # a closed server forgets what it has just accepted
         self.server.close()
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer):
         self.accepted += 1
-        task = asyncio.current_task()
-        self.tasks.add(task)
         try:
             await self._requests(reader, writer, self.accepted)
-        except (OSError, asyncio.CancelledError):
+        except OSError:
             pass
+        except asyncio.CancelledError:
+            writer.transport.abort()        # nothing waits for a client that does not read
         finally:
-            self.tasks.discard(task)
             writer.close()
 
     async def _requests(self, reader, writer, connection):

@@ -1,4 +1,6 @@
 """Misbehaviour on order, the control path, and the program that starts all three."""
+import contextlib
+import gc
 import http.client
 import json
 import os
@@ -38,6 +40,24 @@ def raw_exchange(flow, timeout=5):
         except ConnectionResetError:
             return data, "reset"
     return data, "end"
+
+
+def test_stopping_closes_every_connection_and_leaves_no_task(monkeypatch, caplog):
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: ignored.append(str(what.exc_value)))
+    for _ in range(20):
+        fake = FakeTwitch().start()
+        clients = [socket.create_connection(("127.0.0.1", fake.listeners["id"].port), 5)
+                   for _ in range(20)]
+        for client in clients[::2]:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+        fake.stop()
+        for client in clients:
+            with client, contextlib.suppress(ConnectionResetError):
+                assert client.recv(100) == b""
+        del fake, clients, client
+        gc.collect()
+    assert not ignored and not caplog.records
 
 
 @pytest.mark.parametrize("mode,ending,first", [
