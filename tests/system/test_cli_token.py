@@ -91,13 +91,13 @@ def test_exec_becomes_the_command(broker):
 
 
 def test_exec_leaves_no_process_and_no_open_descriptor(broker):
-    line = [*broker.command("exec"), "kick/x", "--", "sh", "-c",
-            "echo $$; ls /proc/$$/fd | tr '\\n' ' '; read x"]
+    line = [*broker.command("exec"), "kick/x", "--", "sh", "-c", "echo $$; read x"]
     process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert int(process.stdout.readline()) == process.pid
-    process.stdin.write("\n")
-    process.stdin.close()
-    assert process.stdout.read().split() == ["0", "1", "2"] and process.wait(10) == 0
+    # Looked at from outside: a shell that starts a program may hold a pipe of its own.
+    assert sorted(os.listdir(f"/proc/{process.pid}/fd")) == ["0", "1", "2"]
+    process.communicate("\n")
+    assert process.returncode == 0
 
 
 def test_exec_gives_back_the_usual_signals(broker):
