@@ -129,7 +129,7 @@ class Front:
         return pid
 
     def wait_ready(self):
-        for _ in range(500):
+        for _ in range(2000):
             if "serving" in self.log.read_text():
                 return
             if self.poll() is not None:
@@ -174,10 +174,10 @@ class Front:
 
     def broker(self, answers=None, **options):
         broker = FakeBroker(self.link, answers, **options)
-        for _ in range(200):
+        for _ in range(2000):
             if broker.told:
                 return broker
-            time.sleep(0.005)
+            time.sleep(0.01)
         raise AssertionError("the front does not answer the hello\n" + self.log.read_text())
 
     # Talking to it.

@@ -7,7 +7,8 @@ import signal
 import socket
 import struct
 import subprocess
-import time
+
+from tests.lib.stopwatch import Stopwatch
 
 PASSWORD = "correct horse"
 
@@ -186,9 +187,4 @@ class Keyring:
 
 def wait_for(condition, seconds, every=0.05):
     """Waits until it holds; how long that took."""
-    start = time.monotonic()
-    while time.monotonic() < start + seconds:
-        if condition():
-            return time.monotonic() - start
-        time.sleep(every)
-    raise AssertionError(f"did not come true within {seconds} s")
+    return Stopwatch().wait(condition, seconds, every)

@@ -87,7 +87,7 @@ def test_nobody_finishing_is_status_4(broker):
     broker.answers["login_wait"] = None
     begun = time.monotonic()
     result = broker.run("login", "kick", "x", "--timeout", "1s")
-    assert result.returncode == 4 and 0.8 < time.monotonic() - begun < 5
+    assert result.returncode == 4 and 0.8 < time.monotonic() - begun < 15
     assert "in time\n  -> streamhold login kick x\n" in result.stderr and result.stdout == URL + "\n"
 
 
@@ -141,7 +141,7 @@ def test_on_a_terminal_the_time_left_counts_down(broker):
                                stdout=subprocess.DEVNULL, stderr=terminal)
     os.close(terminal)
     seen = ""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while len(set(re.findall(r"1:\d\d left", seen))) < 2:
         assert time.monotonic() < end, seen
         seen += os.read(controller, 4096).decode()

@@ -16,6 +16,7 @@ from tests.lib.front import Front, Reader
 from tests.system.test_http_webhook import PATH, lines
 
 SECONDS = 60 if os.environ.get("STREAMHOLD_LONG") else 6
+MOST_S = 60      # more, on a busy machine, for enough answers
 CLIENTS = 24
 
 
@@ -31,8 +32,8 @@ def request(front, dice):
         front.head("HEAD"), front.head(path="/nothing"), front.head(host="evil.test")])
 
 
-def client_life(front, dice, end, statuses):
-    while time.monotonic() < end:
+def client_life(front, dice, stop, statuses):
+    while not stop.is_set():
         client = socket.socket()
         client.settimeout(5)
         try:
@@ -99,19 +100,25 @@ def test_random_clients_and_brokers(build, role):
     seed = int(os.environ.get("STREAMHOLD_SEED", random.randrange(1 << 32)))
     print(f"seed {seed}")
     dice = random.Random(seed)
-    statuses = {}
+    statuses, stop = {}, threading.Event()
+
+    def has_seen_enough():
+        return role == "api" or min(statuses.get(200, 0), statuses.get(401, 0)) > 20
+
     with Front(role, {"server": {"rate_limit_per_s": 0}}) as front:
         end = time.monotonic() + SECONDS
         clients = [threading.Thread(target=client_life, daemon=True, args=(
-            front, random.Random(dice.random()), end, statuses)) for _ in range(CLIENTS)]
+            front, random.Random(dice.random()), stop, statuses)) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
-        while time.monotonic() < end:
+        while time.monotonic() < end or not has_seen_enough():
+            assert time.monotonic() < end + MOST_S, statuses
             broker = front.broker(answers(random.Random(dice.random())))
             time.sleep(dice.random())
             if dice.random() < 0.5:
                 broker.close()
                 time.sleep(dice.random() * 0.5)
+        stop.set()
         for client in clients:
             client.join(30)
         assert not any(client.is_alive() for client in clients)
@@ -128,5 +135,3 @@ def test_random_clients_and_brokers(build, role):
         if role == "webhook":
             print(statuses)
             assert set(statuses) <= {200, 401, 404, 503}
-            assert statuses[200] > 20
-            assert statuses[401] > 20

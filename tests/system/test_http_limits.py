@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.lib.front import Front, Reader
+from tests.lib.stopwatch import Stopwatch
 from tests.system.test_http_webhook import GOOD, PATH, lines, stored
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -89,21 +90,20 @@ def test_deadlines_are_absolute(front):
     }
     first = slow.pop("idle after an answer")[0]
     first_done = Reader(first.client)
-    worst = 0
     while any(thread.is_alive() for thread, _ in slow.values()):
-        begin = time.monotonic()
+        watch = Stopwatch()
         assert front.ask().status == 200
-        worst = max(worst, time.monotonic() - begin)
+        assert watch.within(0.3)
         time.sleep(0.05)
+    # A deadline that is put off, or the one of another step, ends 10 s later at least.
     for name, (thread, limit) in slow.items():
-        assert limit - 0.1 < thread.seconds < limit + 1, (name, thread.seconds)
+        assert limit - 0.1 < thread.seconds < limit + 5, (name, thread.seconds)
         assert thread.raw == b"", name
-    assert worst < 0.3
     first.join(20)
     first_done.raw = first.raw
     first_done.more = lambda: False
     assert first_done.answer().status == 200
-    assert 14.9 < first.seconds < 16.2
+    assert 14.9 < first.seconds < 20
 
 
 def test_continue_is_answered_before_the_body(front):
@@ -185,16 +185,16 @@ def test_a_slow_reader_of_a_last_answer_is_not_lingered_for_longer(front):
         *[("event_part", {"json": part})] * (parts - 1), ("list_end", {"next": 1})]})
     with front.connect() as client:
         client.sendall(front.head(path="/events", headers=["Connection: close"]))
-        time.sleep(0.5)
+        time.sleep(1.5)
         reader = Reader(client)
         assert len(reader.answer().body) > parts * len(part)
         assert reader.answer() is None
-        begin = time.monotonic()
+        watch = Stopwatch()
         with pytest.raises(OSError):
-            while time.monotonic() - begin < 10:
+            while watch.wall() < 10:
                 client.sendall(b"x")
                 time.sleep(0.05)
-        assert 0.5 < time.monotonic() - begin < 3
+        assert watch.wall() > 0.2 and watch.within(3)
     broker.close()
 
 
@@ -218,7 +218,7 @@ def test_unread_answers_are_bounded_and_cut(plain, monkeypatch):
             except OSError:
                 closed = time.monotonic() - begin
                 break
-        assert closed and 14 < closed < 18, closed
+        assert closed and 14 < closed < 24, closed
         assert status_of(front, "VmHWM") - before < 512
         assert front.ask().status == 200
 
@@ -233,7 +233,7 @@ def test_connections_beyond_the_cap_wait(build):
         late.settimeout(0.3)
         with pytest.raises(socket.timeout):
             late.recv(1)
-        late.settimeout(5)
+        late.settimeout(20)
         held[0].close()
         assert Reader(late).answer().status == 200
         for client in held[1:]:
@@ -288,10 +288,15 @@ def test_accept_errors_pause_instead_of_spinning(build):
 
 def test_rate_limit_per_peer(build):
     with Front(config={"server": {"rate_limit_per_s": 20}}) as front:
+        begin = time.monotonic()
         with front.connect() as client:
-            answers = [front.ask(client=client) for _ in range(60)]
+            client.sendall(front.head() * 60)
+            reader = Reader(client)
+            answers = [reader.answer() for _ in range(60)]
         refused = [answer for answer in answers if answer.status == 429]
-        assert 35 <= len(refused) <= 41
+        took = time.monotonic() - begin
+        assert took < 1, "too slow to be refused"
+        assert 39 - 20 * took <= len(refused) <= 41
         assert refused[0]["Retry-After"] == "1"
         assert refused[0]["Streamhold-Error"] == "rate_limited"
         # Another address has a budget of its own.
@@ -306,12 +311,10 @@ def test_a_flood_on_one_front_does_not_slow_the_other(build):
         flood = [hook.connect() for _ in range(300)]
         for client in flood:
             client.sendall(b"POST ")
-        worst = 0
         for _ in range(50):
-            begin = time.monotonic()
+            watch = Stopwatch()
             assert api.ask().status == 200
-            worst = max(worst, time.monotonic() - begin)
-        assert worst < 0.3
+            assert watch.within(0.3)
         for client in flood:
             client.close()
 
@@ -357,7 +360,7 @@ def test_term_does_not_wait_for_ever(build):
         time.sleep(0.1)
         begin = time.monotonic()
         assert front.stop() == 0
-        assert 0.4 < time.monotonic() - begin < 2
+        assert 0.4 < time.monotonic() - begin < 6, "the default is 10 s"
 
 
 def test_signals_for_looking_inside(build):
@@ -365,8 +368,8 @@ def test_signals_for_looking_inside(build):
         for number, words in ((signal.SIGUSR1, "connections 0:"), (signal.SIGUSR2, ""),
                               (signal.SIGHUP, "")):
             os.kill(front.pid, number)
-            time.sleep(0.1)
-            assert words in front.log.read_text()
+            watch = Stopwatch()
+            watch.wait(lambda: words in front.log.read_text(), 5)
             assert front.ask().status == 200
 
 

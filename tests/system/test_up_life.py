@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from tests.lib.stopwatch import Stopwatch
 from tests.system.up_stage import Stage
 
 
@@ -33,13 +34,6 @@ def is_alive(pid):
         return False
 
 
-def wait_until(what, seconds=5):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def test_it_tells_once_where_everything_listens(stage):
     up = stage().start()
     up.wait_log("stub webhook: passed")
@@ -53,6 +47,8 @@ def test_it_tells_once_where_everything_listens(stage):
 
 def test_listeners_are_handed_over_by_name(stage):
     up = stage().start()
+    for who in ("broker", "api", "webhook"):
+        up.wait_log(f"stub {who}: passed")
     passed = {line.split()[1].rstrip(":"): line.split("passed ")[1]
               for line in up.log if ": passed" in line}
     assert passed["broker"] == "2 admin:notify for me"
@@ -102,6 +98,7 @@ def test_a_child_that_refuses_to_run_ends_up_with_its_status(stage, who, status)
 def test_a_child_that_gives_up_later_also_ends_up(stage):
     up = stage({"broker": "later=2"}).start()
     children = up.pids()
+    up.process.send_signal(signal.SIGUSR1)
     assert up.wait_exit() == 2
     assert not [pid for pid in children.values() if is_alive(pid)]
     assert sorted(up.said("leaves")) == ["api", "webhook"]
@@ -174,7 +171,7 @@ def test_a_child_that_does_not_stop_is_killed_after_the_timeout(stage):
     up = stage({"api": "deaf"}, {"server": {"shutdown_timeout_ms": 100}}).start()
     begun = time.monotonic()
     assert up.stop() == 0
-    assert 1.0 < time.monotonic() - begun < 4
+    assert 1.0 < time.monotonic() - begun < 8, "the default is 10 s"
     assert "killing api" in up.text_log()
     assert up.log.index("stub broker: term") > \
         next(i for i, line in enumerate(up.log) if "killing api" in line)
@@ -187,7 +184,7 @@ def test_a_second_ctrl_c_hurries(stage):
     up.process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     assert up.wait_exit() == 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8, "the default is 10 s"
 
 
 def test_nothing_listens_while_the_fronts_drain(stage):
@@ -215,7 +212,7 @@ def test_nothing_stays_behind_when_up_itself_is_killed(stage):
     assert len(children) == 3
     up.process.kill()
     up.process.wait()
-    wait_until(lambda: not [pid for pid in children.values() if is_alive(pid)])
+    Stopwatch().wait(lambda: not [pid for pid in children.values() if is_alive(pid)], 5)
 
 
 def test_it_can_be_started_right_after_being_killed(stage):
@@ -231,8 +228,8 @@ def test_signals_for_reloading_and_looking_are_passed_on(stage):
     for number, word in ((signal.SIGHUP, "hup"), (signal.SIGUSR1, "usr1"),
                          (signal.SIGUSR2, "usr2")):
         up.process.send_signal(number)
-        wait_until(lambda: sorted(up.said(word)) == ["api", "broker", "webhook"])
-    assert "up: broker: process" in up.text_log()
+        Stopwatch().wait(lambda: sorted(up.said(word)) == ["api", "broker", "webhook"], 5)
+    up.wait_log("up: broker: process")
     assert up.stop() == 0
 
 

@@ -54,6 +54,8 @@ static void on_signal(int number)
 		say("leaves");
 		_exit(0);
 	}
+	if (number == SIGUSR1 && strstr(order, "later="))
+		_exit(atoi(strstr(order, "later=") + 6));
 	say(number == SIGHUP ? "hup" : number == SIGUSR1 ? "usr1" : number == SIGUSR2 ? "usr2" : "int");
 }
 
@@ -99,8 +101,6 @@ int main(int argc, char **argv)
 		_exit(atoi(exits + 5));
 	if (!strstr(order, "mute"))
 		notify();
-	if ((exits = strstr(order, "later=")))
-		{ usleep(300000); _exit(atoi(exits + 6)); }
 	for (;;)
 		pause();
 }
