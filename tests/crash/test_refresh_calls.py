@@ -15,7 +15,8 @@ from tests.crash.lone_broker import ACCOUNT, LoneBroker, Prepared
 
 LONG = bool(os.environ.get("STREAMHOLD_LONG"))
 POLICIES = ["never", "grace", "family"]     # family: single use, a second one ends the grant
-MOST_S = 3600 if LONG else 45   # for all calls under one policy; they take about 20 s
+MOST_S = 3600 if LONG else 30   # for all calls under one policy; they take about 20 s
+ENOUGH = 40             # kills, however long they take
 INSTANTS = 200 if LONG else 10
 TRIES = 3               # for a call that something else came before
 
@@ -97,9 +98,10 @@ def kill_at(broker, build, place):
 
 def check_rest(prepared, broker, rotation):
     """Starts a broker after a kill and holds it to what is promised. How it ended."""
+    prepared.fake.settle()      # a request may have been on its way when the broker died
     stored = prepared.is_stored()
     noted = prepared.look("SELECT count(*) FROM refreshes") != [(0,)]
-    spent = stored or (noted and was_spent(prepared))
+    spent = stored or prepared.spent()
     before = len(prepared.refreshes())
     assert not (stored and noted), "fresh tokens and the note of their refresh"
     assert noted or stored or before == 0, "a token was sent without a note"
@@ -131,15 +133,6 @@ def check_rest(prepared, broker, rotation):
     return how
 
 
-def was_spent(prepared):
-    """Whether the platform has carried the refresh out. A request that was on its way when the
-    broker died may take it a moment."""
-    end = time.monotonic() + 0.03
-    while time.monotonic() < end and not prepared.spent():
-        time.sleep(0.003)
-    return prepared.spent()
-
-
 def sweep(prepared, broker, build, rotation, places, seconds):
     """Kills at the places until the time is over: how the kills ended, the places that were not
     reached, and those where the thread had come another way than in the trace (a timer in
@@ -147,7 +140,8 @@ def sweep(prepared, broker, build, rotation, places, seconds):
     ends, missed, strayed = collections.Counter(), [], []
     until = time.monotonic() + seconds
     for place in spread(places):
-        if time.monotonic() > until:
+        straights = sum(ends.values()) - len(strayed)
+        if time.monotonic() > until and straights >= ENOUGH // 2 and sum(ends.values()) >= ENOUGH:
             break
         killed = straight = False
         for _ in range(TRIES):
@@ -192,8 +186,8 @@ def test_kill_at_each_system_call(make, plain, rotation):
     kills = sum(ends.values())
     print(f"{rotation}: {kills} kills at {len(places)} stops, {len(missed)} not reached, "
           f"{len(strayed)} by another way, {dict(ends)}")
-    assert kills >= (len(places) - 5 if LONG else 40)
-    assert len(strayed) <= kills // 2
+    assert kills >= (len(places) - 5 if LONG else ENOUGH)
+    assert kills - len(strayed) >= ENOUGH // 2
     assert ends["old"] and ends["new"], "the sweep spans the whole of a refresh"
     assert ends["lost" if rotation == "family" else "again"]
 
@@ -212,7 +206,7 @@ def test_kill_at_random_instants_of_a_refresh(make, rotation, refreshed):
     whole = time.monotonic() - began
     broker.stop()
     ends = collections.Counter()
-    for _ in range(INSTANTS):
+    while sum(ends.values()) < INSTANTS or (len(ends) < 2 and sum(ends.values()) < 5 * INSTANTS):
         prepared.restore()
         broker.start()
         asking = subprocess.Popen(broker.command("refresh", ACCOUNT),
@@ -222,5 +216,5 @@ def test_kill_at_random_instants_of_a_refresh(make, rotation, refreshed):
         asking.kill()
         asking.wait(10)
         ends[check_rest(prepared, broker, rotation)] += 1
-    print(f"{rotation}: {INSTANTS} kills within {whole * 1000:.0f} ms, {dict(ends)}")
+    print(f"{rotation}: {sum(ends.values())} kills within {whole * 1000:.0f} ms, {dict(ends)}")
     assert len(ends) >= 2

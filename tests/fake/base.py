@@ -7,6 +7,7 @@ keyword arguments as a JSON object; GET /_control/requests and /_control/state r
 """
 import asyncio
 import json
+import socket
 import sys
 import threading
 import time
@@ -106,6 +107,20 @@ class FakePlatform:
         for listener in self.listeners.values():
             self.loop.run(listener.stop())
         self.loop.stop()
+
+    def settle(self, seconds=20):
+        """Waits until all that clients had sent before they went away has been dealt with."""
+        for listener in self.listeners.values():
+            # Accepted in their order: when this one is answered, those before it are known.
+            with socket.create_connection((listener.host, listener.port), seconds) as last:
+                last.sendall(b"HEAD /_control/ HTTP/1.1\r\nConnection: close\r\n\r\n")
+                while last.recv(4096):
+                    pass
+            end = time.monotonic() + seconds
+            while listener.open:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{listener.open} connections stay open")
+                time.sleep(0.002)
 
     __enter__ = start
 

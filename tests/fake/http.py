@@ -273,7 +273,7 @@ class Listener:
         self.handler, self.date = handler, date
         self.host, self.port, self.tls = host, port, tls
         self.server = None
-        self.accepted = 0
+        self.accepted = self.open = 0
 
     async def start(self):
         self.server = await asyncio.start_server(
@@ -289,6 +289,7 @@ class Listener:
 
     async def _serve(self, reader, writer):
         self.accepted += 1
+        self.open += 1
         try:
             await self._requests(reader, writer, self.accepted)
         except OSError:
@@ -296,6 +297,7 @@ class Listener:
         except asyncio.CancelledError:
             writer.transport.abort()        # nothing waits for a client that does not read
         finally:
+            self.open -= 1
             writer.close()
 
     async def _requests(self, reader, writer, connection):
