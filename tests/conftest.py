@@ -16,18 +16,20 @@ def build_folder(variable, default):
     return path
 
 
-# Tests that are about time itself. A busy machine may miss a deadline, so a failure is tried once
-# more and said to be so (RERUN). All others, those of lost events and secrets first of all, have
-# one try.
-DEADLINES = {"test_http_limits.py", "test_http_chaos.py", "test_cli_login.py", "test_up_life.py",
-             "test_keyring.py", "test_keyring_grid.py", "test_refresh_clock.py", "test_login.py",
-             "test_stream_crowd.py"}
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures, so nothing else may run beside it")
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.name in DEADLINES:
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        from tests.lib.lanes import rank
+        items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.lib.lanes import Lanes
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.lib.sse import Stream
 
@@ -55,6 +57,7 @@ def sip(stream, stop):
             return
 
 
+@pytest.mark.alone
 def test_good_readers_and_ingest_do_not_feel_the_bad_ones(streamhold, folder, plain):
     sender = Sender(plain, folder)
     key = sender.sign(int(RATE * (2 * ALONE_S + CROWD_S) * 1.1))
