@@ -20,6 +20,7 @@
 #include "broker/oauth/form.h"
 #include "broker/oauth/login_finish.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/redirect.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
@@ -273,13 +274,16 @@ exchange(struct login_finish *login)
 		.timeout_ms = login_time_left(login, LOGIN_EXCHANGE_UNTIL_MS),
 	};
 	struct buf form = form_new();
+	char *redirect = redirect_sent(
+	    login->login.redirect_uri, secret_text(&login->msg.login_finish.state));
 
 	flow_step(&login->flow, "exchange");
 	form_add(&form, "grant_type", "authorization_code");
 	form_add(&form, "client_id", login->login.client_id);
 	form_add_secret(&form, "client_secret", &login->client_secret);
 	form_add_secret(&form, "code", &login->msg.login_finish.code);
-	form_add(&form, "redirect_uri", login->login.redirect_uri);
+	form_add(&form, "redirect_uri", redirect);
+	wipe_free(redirect);
 	if (login->verifier.length)
 		form_add_secret(&form, "code_verifier", &login->verifier);
 	request.body = form_take(&form);

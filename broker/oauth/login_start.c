@@ -99,14 +99,16 @@ make_login(struct login_start *login, const struct proto_login_start *asked,
 	struct secret verifier = SECRET_NONE;
 	char challenge[PKCE_CHALLENGE_SIZE];
 	char uri[REDIRECT_SIZE];
+	char kept[REDIRECT_SIZE];
 
 	make_state(login);
-	if (!redirect_uri(broker, platform, login->state, uri))
+	if (!redirect_uri(broker, platform, login->state, uri) ||
+	    !redirect_uri(broker, platform, REDIRECT_STATE, kept))
 		return false;
 	row->platform = xstrdup(platform->name);
 	row->username = xstrdup(asked->username);
 	row->client_id = xstrdup(credential->client_id);
-	row->redirect_uri = xstrdup(uri);
+	row->redirect_uri = xstrdup(kept);
 	row->scopes = credential->scopes ? xstrdup(credential->scopes)
 					 : scopes_of_list(&config->default_scopes);
 	row->adopt = asked->adopt;
@@ -126,6 +128,7 @@ make_login(struct login_start *login, const struct proto_login_start *asked,
 		.state = login->state,
 		.challenge = platform->pkce ? challenge : NULL,
 	    });
+	wipe(uri, sizeof(uri));
 	seal(login, &verifier);
 	secret_clear(&verifier);
 	return true;

@@ -1,9 +1,11 @@
 /*
- * Redirect addresses. Called by credentials.c and login_start.c.
+ * Redirect addresses. Called by credentials.c, login_start.c and login_finish.c.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/oauth/redirect.h"
+#include "common/alloc.h"
 
 bool
 redirect_uri(const struct broker *broker, const struct platform *platform,
@@ -23,6 +25,17 @@ redirect_uri(const struct broker *broker, const struct platform *platform,
 void
 redirect_shown(const struct broker *broker, const struct platform *platform, char *uri)
 {
-	if (!redirect_uri(broker, platform, ":state", uri))
+	if (!redirect_uri(broker, platform, REDIRECT_STATE, uri))
 		snprintf(uri, REDIRECT_SIZE, "not known until the API listens");
+}
+
+char *
+redirect_sent(const char *stored, const char *state)
+{
+	size_t length = strlen(stored);
+	size_t mark = strlen(REDIRECT_STATE);
+
+	if (length < mark || strcmp(stored + length - mark, REDIRECT_STATE) != 0)
+		return xstrdup(stored);
+	return xasprintf("%.*s%s", (int)(length - mark), stored, state);
 }

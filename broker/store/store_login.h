@@ -17,7 +17,7 @@ struct store_login {
 	char *platform;
 	char *username;
 	char *client_id;
-	char *redirect_uri;         /* exactly as it was sent */
+	char *redirect_uri;         /* as it was sent, but for the state (redirect.h) */
 	char *scopes;               /* asked for */
 	struct buf verifier_sealed; /* empty: the platform has no PKCE */
 	bool adopt;

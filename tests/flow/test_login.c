@@ -131,14 +131,21 @@ assert_asked(struct harness *h, const char *expected)
 	assert_string_equal(asked, expected);
 }
 
+static bool
+is_in_files(struct harness *h, const char *text)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "grep -rqaF -e '%s' '%s'", text, h->folder);
+	return system(command) == 0;
+}
+
 /* Nothing that was secret is in the files of the state folder. */
 static void
 assert_no_canary(struct harness *h)
 {
-	char command[160];
-
-	snprintf(command, sizeof(command), "grep -rqa CANARY '%s'", h->folder);
-	assert_int_not_equal(system(command), 0);
+	assert_true(is_in_files(h, "Streamer123"));
+	assert_false(is_in_files(h, "CANARY"));
 }
 
 static void
@@ -226,6 +233,8 @@ test_the_path_form_sends_the_state_in_the_redirect_address(void **state)
 	    "youtube%%2F%s&",
 	    login);
 	assert_non_null(strstr(secret_text(&answer->login_started.auth_url), expected));
+	assert_true(is_in_files(h, "/oauth/callback/youtube/:state"));
+	assert_false(is_in_files(h, login));
 	harness_expect(h, finish("youtube", login, CODE), MSG_login_finished);
 	assert_non_null(strstr(h->stub.requests[0], expected));
 }
