@@ -397,3 +397,13 @@ def test_replays_that_wait_are_bounded(daemon):
     assert marked(page(daemon)) == list(range(1, 65))
     ack(daemon, 65)
     assert replay(daemon, "65").returncode == 0 and marked(page(daemon)) == [65]
+
+
+def test_an_ordinary_stop_keeps_how_far_and_warns_of_nothing(daemon):
+    make(daemon)
+    deliver(daemon, 3)
+    page(daemon, limit=2)
+    daemon.stop()
+    assert [line for line in daemon.log if "consumers:" in line and "warning" in line] == []
+    daemon.start()
+    assert look(daemon)["handed_out"] == 2 and marked(page(daemon)) == [1, 2]
