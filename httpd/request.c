@@ -112,8 +112,9 @@ request_query(struct request *request, const struct url_query **ret_query)
 	if (result < 0) {
 		request_query_wipe();
 		respond_error(request, ERR_invalid_request,
-		    result == -E2BIG ? "The query has too many parameters"
-				     : "The query is not well-formed");
+		    result == -E2BIG
+			? "The query has too many parameters"
+			: "The query is not well-formed: it is no UTF-8, or too long");
 		return -EINVAL;
 	}
 	*ret_query = &query;

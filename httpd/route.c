@@ -69,7 +69,8 @@ static const struct route routes[] = {
 static const char *delivery_path = DELIVERY_PATH;
 
 static const struct http_refusal bad_path = { 400, "bad_path",
-	"The path is not well-formed" };
+	"The path is not well-formed: a part of it is no UTF-8, is '.' or '..', or "
+	"holds a control character or an encoded slash" };
 static const struct http_refusal no_route = { 404, "not_found",
 	"There is nothing at this path" };
 
@@ -151,10 +152,8 @@ find_method(const struct route *first, enum http_method method)
 static void
 refuse_method(struct request *request, const struct route *first)
 {
-	static const struct http_refusal refusal = { 405, "method_not_allowed",
-		"This path does not have that method" };
 	const struct route *route;
-	struct answer answer = { .status = refusal.status, .code = refusal.code };
+	struct answer answer = { .status = 405, .code = "method_not_allowed" };
 	char allow[64] = "";
 	struct buf *body = respond_scratch();
 
@@ -169,7 +168,8 @@ refuse_method(struct request *request, const struct route *first)
 		    sizeof(allow) - strlen(allow) - 1);
 	}
 	answer.allow = allow;
-	buf_printf(body, "{\"error\":\"%s\"}", refusal.text);
+	buf_printf(body,
+	    "{\"error\":\"This path does not have that method; it has %s\"}", allow);
 	respond_buf(request, &answer, body);
 }
 

@@ -586,7 +586,7 @@ def test_methods(front):
         for method in ("OPTIONS", "PATCH", "PUT"):
             answer = front.ask(method, path)
             assert (answer.status, answer["Allow"]) == (405, allow)
-            assert answer.json()["error"]
+            assert answer.json()["error"] == f"This path does not have that method; it has {allow}"
     assert front.ask("DELETE", "/oauth/callback/kick").status == 405
 
 
@@ -613,7 +613,9 @@ def test_other_paths_are_not_there(front, path):
 
 @pytest.mark.parametrize("path", ["/a%2Fb", "/%2e%2e/etc", "/../etc", "/./healthz", "/%FF", "/a%0A"])
 def test_bad_paths_are_refused(front, path):
-    assert front.ask(path=path).status == 400
+    answer = front.ask(path=path)
+    assert (answer.status, answer["Streamhold-Error"]) == (400, "bad_path")
+    assert "an encoded slash" in answer.json()["error"]
 
 
 def test_order_of_refusals(front, broker):
