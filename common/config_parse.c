@@ -170,6 +170,31 @@ read_object(
 	    read_member(reader, &member, prefix, value);
 }
 
+static bool
+is_any_address(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Whether listeners of both hosts would want the same address, as far as the texts
+ * tell. */
+static bool
+hosts_meet(const char *one, const char *other)
+{
+	return strcmp(one, other) == 0 || is_any_address(one) ||
+	    is_any_address(other) ||
+	    (strcmp(one, "localhost") == 0 && config_host_is_loopback(other)) ||
+	    (strcmp(other, "localhost") == 0 && config_host_is_loopback(one));
+}
+
+static bool
+ports_meet(const struct config *config)
+{
+	return config->webhooks.enabled && config->server.port != 0 &&
+	    config->server.port == config->webhooks.port &&
+	    hosts_meet(config->server.host, config->webhooks.host);
+}
+
 /* Things that are allowed and yet hardly meant. */
 static void
 warn_about(struct config_reader *reader)
@@ -179,6 +204,8 @@ warn_about(struct config_reader *reader)
 	const struct config_place host = { .parent = &server, .key = "host" };
 	const struct config_place oauth = { .parent = &root, .key = "oauth" };
 	const struct config_place base = { .parent = &oauth, .key = "redirect_base" };
+	const struct config_place webhooks = { .parent = &root, .key = "webhooks" };
+	const struct config_place port = { .parent = &webhooks, .key = "port" };
 	const struct config *config = reader->config;
 
 	if (!config_host_is_loopback(config->server.host))
@@ -191,6 +218,38 @@ warn_about(struct config_reader *reader)
 		config_warning_at(&reader->source, &base,
 		    "should name the host localhost, as platforms refuse or rewrite "
 		    "loopback addresses");
+	if (ports_meet(config))
+		config_warning_at(&reader->source, &port,
+		    "is the same as \"server.port\", %u; give each listener a port of "
+		    "its own",
+		    config->webhooks.port);
+}
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* What people write who know other formats, by jansson's words for it. */
+static const char *
+json_hint(const struct config_source *source, const char *text)
+{
+	static const struct {
+		const char *words;
+		const char *hint;
+	} hints[] = {
+		{ "near '#'", "; a comment is a line whose first character is #" },
+		{ "near '/'", "; a comment is a line whose first character is #" },
+		{ "near '''", "; names and texts stand in \"double quotes\"" },
+		{ "string or '}' expected near '}'", "; no comma may stand before it" },
+		{ "unexpected token near ']'", "; no comma may stand before it" },
+	};
+	size_t i;
+
+	if (strncmp(source->text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		return "; the file begins with a byte order mark, save it as UTF-8 "
+		       "without one";
+	for (i = 0; i < sizeof hints / sizeof hints[0]; i++)
+		if (strstr(text, hints[i].words))
+			return hints[i].hint;
+	return "";
 }
 
 /* Says why jansson refused the document. */
@@ -215,7 +274,8 @@ refuse_json(
 	default:
 		config_escape(error->text, text, sizeof text);
 		config_problem_line(source, error->line > 0 ? (unsigned)error->line : 0,
-		    "must be JSON, found an error: %s", text);
+		    "must be JSON, found an error: %s%s", text,
+		    json_hint(source, error->text));
 	}
 }
 

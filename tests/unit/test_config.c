@@ -435,11 +435,25 @@ mistakes_are_told_in_one_sentence(void **state)
 		    "config.json:1: \"server.port\" is a number too large to be read" },
 		{ "{\n\"server\":{},\n}",
 		    "config.json:3: must be JSON, found an error: string "
-		    "or '}' expected near '}'" },
+		    "or '}' expected near '}'; no comma may stand before it" },
+		{ "{\"server\":{\"allowed_hosts\":[\"a\",]}}",
+		    "config.json:1: must be JSON, found an error: unexpected token "
+		    "near ']'; no comma may stand before it" },
+		{ "{'server':{}}",
+		    "config.json:1: must be JSON, found an error: string or '}' "
+		    "expected near '''; names and texts stand in \"double quotes\"" },
+		{ "{} // nothing",
+		    "config.json:1: must be JSON, found an error: end of file "
+		    "expected near '/'; a comment is a line whose first character is "
+		    "#" },
+		{ "\xef\xbb\xbf{}",
+		    "config.json:1: must be JSON, found an error: invalid token near "
+		    "'\\xef\\xbb\\xbf'; the file begins with a byte order mark, save "
+		    "it as UTF-8 without one" },
 		{ "[]", "config.json:1: must be a JSON object" },
 		{ " # not at the start of its line\n{}",
 		    "config.json:1: must be JSON, found an error: invalid token near "
-		    "'#'" },
+		    "'#'; a comment is a line whose first character is #" },
 		{ "\n# nothing\n",
 		    "config.json: must be a JSON object, found nothing; {} means all "
 		    "defaults" },
@@ -613,6 +627,32 @@ a_listener_or_redirect_hardly_meant_is_warned_about(void **state)
 	config_clear(&config);
 }
 
+static void
+two_listeners_of_one_address_and_port_are_warned_about(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t warnings;
+	} cases[] = {
+		{ "{\"server\":{\"port\":3001}}", 1 },
+		{ "{\"server\":{\"port\":3002}}", 0 },
+		{ "{\"server\":{\"port\":3001},\"webhooks\":{\"enabled\":false}}", 0 },
+		{ "{\"server\":{\"port\":0},\"webhooks\":{\"port\":0}}", 0 },
+		{ "{\"server\":{\"port\":3001},\"webhooks\":{\"host\":\"0.0.0.0\"}}", 1 },
+		{ "{\"server\":{\"host\":\"::1\",\"port\":3001}}", 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(parse(cases[i].text), 0);
+		assert_int_equal(error.warnings, cases[i].warnings);
+		if (cases[i].warnings)
+			assert_string_equal(error.warning[0].key, "webhooks.port");
+		config_clear(&config);
+	}
+}
+
 /* ---- Broken texts ---- */
 
 static void
@@ -654,6 +694,7 @@ main(void)
 		cmocka_unit_test(subscriptions_are_checked),
 		cmocka_unit_test(features_and_actions_are_kept_as_text),
 		cmocka_unit_test(a_listener_or_redirect_hardly_meant_is_warned_about),
+		cmocka_unit_test(two_listeners_of_one_address_and_port_are_warned_about),
 		cmocka_unit_test(no_text_that_breaks_off_is_accepted),
 	};
 
