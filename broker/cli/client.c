@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "broker/cli/client.h"
+#include "broker/cli/next.h"
 #include "broker/cli/talk.h"
 #include "common/alloc.h"
 #include "common/config.h"
@@ -46,8 +47,6 @@ static const struct {
 	const char *option;
 	bool slash; /* as one word, PLATFORM/NAME */
 } remedies[] = {
-	{ ERR_invalid_platform, "streamhold help", false, false, "", false },
-	{ ERR_invalid_request, "streamhold help", false, false, "", false },
 	{ ERR_invalid_state, "streamhold login", true, true, "", false },
 	{ ERR_login_denied, "streamhold login", true, true, "", false },
 	{ ERR_login_incomplete, "streamhold login", true, true, "", false },
@@ -59,7 +58,6 @@ static const struct {
 	{ ERR_login_needed, "streamhold login", true, true, "", false },
 	{ ERR_refresh_failed, "streamhold status", false, false, "", false },
 	{ ERR_handout_off, "streamhold token allow", true, true, "", true },
-	{ ERR_not_found, "streamhold status", false, false, "", false },
 	{ ERR_timed_out, "streamhold status", false, false, "", false },
 	{ ERR_busy, "streamhold status", false, false, "", false },
 };
@@ -74,6 +72,10 @@ remedy(enum proto_error error, const struct client_question *question)
 
 	if (question->next)
 		return xstrdup(question->next);
+	if (error == ERR_invalid_platform || error == ERR_invalid_request)
+		return xstrdup(next_help());
+	if (error == ERR_not_found)
+		return xstrdup(next_list());
 	for (i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
 		if (remedies[i].error == error)
 			return xasprintf("%s%s%s%s%s%s", remedies[i].command,
@@ -208,8 +210,8 @@ find_socket(
 	if (result == 0)
 		return CLI_OK;
 	if (result != -ENOENT || !quiet)
-		talk_error(result == -ENOENT ? "streamhold up" : "streamhold help",
-		    "%s", error);
+		talk_error(
+		    result == -ENOENT ? "streamhold up" : next_help(), "%s", error);
 	return result == -ENOENT ? CLI_STOPPED : CLI_FAILURE;
 }
 
@@ -413,8 +415,7 @@ client_ask(struct client *client, const struct client_question *question,
 			     : chan_request(client->chan, question->msg,
 				   question->deadline_ms, on_answer, client);
 	if (rid == 0 && !client->closed) {
-		talk_error(
-		    "streamhold help", "a value is too long or has a wrong form");
+		talk_error(next_help(), "a value is too long or has a wrong form");
 		return CLI_USAGE;
 	}
 	while (rid && !client->answered && !client->late && !client->interrupted &&

@@ -17,7 +17,7 @@
 #define CLIENT_TOKEN_MS 20000 /* a refresh may be needed */
 #define CLIENT_REFRESH_MS 25000
 #define CLIENT_TRIGGER_MS 10000 /* a key may have to be made */
-#define CLIENT_LOGIN_MS 22000 /* the exchange of a code */
+#define CLIENT_LOGIN_MS 22000   /* the exchange of a code */
 
 struct client;
 

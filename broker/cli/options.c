@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/cli/next.h"
 #include "broker/cli/options.h"
 #include "broker/cli/talk.h"
 #include "common/alloc.h"
@@ -305,7 +306,8 @@ refuse_half(const struct line *line)
 	for (i = 0; verbs[i].name; i++)
 		if (strncmp(verbs[i].name, word, length) == 0 &&
 		    verbs[i].name[length] == ' ')
-			talk("  streamhold %s %s", verbs[i].name, verbs[i].arguments);
+			talk("  streamhold %s%s%s", verbs[i].name,
+			    *verbs[i].arguments ? " " : "", verbs[i].arguments);
 	return CLI_USAGE;
 }
 
@@ -338,6 +340,7 @@ choose_verb(struct line *line, const struct verb **ret_verb)
 	if (taken == 0)
 		return refuse_half(line);
 	*ret_verb = &verbs[i];
+	next_verb(*ret_verb);
 	line->words += taken;
 	line->word_count -= taken;
 	return CLI_OK;
@@ -351,8 +354,8 @@ check_words(const struct line *line, const struct verb *verb)
 	if (line->cli->help || line->cli->version)
 		return CLI_OK;
 	if (line->word_count < verb->least || line->word_count > verb->most) {
-		talk_error(
-		    NULL, "usage: streamhold %s %s", verb->name, verb->arguments);
+		talk_error(NULL, "usage: streamhold %s%s%s", verb->name,
+		    *verb->arguments ? " " : "", verb->arguments);
 		talk_next("streamhold %s --help", verb->name);
 		return CLI_USAGE;
 	}

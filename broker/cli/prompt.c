@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "broker/cli/cli.h"
+#include "broker/cli/next.h"
 #include "broker/cli/prompt.h"
 #include "broker/cli/talk.h"
 #include "common/alloc.h"
@@ -112,10 +113,9 @@ judge(ssize_t length, size_t most)
 	if (length > 0 && (size_t)length <= most)
 		return CLI_OK;
 	if (length == -2 || length > 0)
-		talk_error(
-		    "streamhold help", "the answer is longer than %zu bytes", most);
+		talk_error(next_help(), "the answer is longer than %zu bytes", most);
 	else
-		talk_error("streamhold help", "nothing was entered");
+		talk_error(next_help(), "nothing was entered");
 	return CLI_USAGE;
 }
 
@@ -156,7 +156,7 @@ prompt_read_secret(size_t most, struct secret *ret_secret)
 	length = read_answer(bytes, sizeof(bytes), true, NULL);
 	status = judge(length, most);
 	if (status == CLI_OK && memchr(bytes, '\n', (size_t)length)) {
-		talk_error("streamhold help",
+		talk_error(next_help(),
 		    "standard input holds more than one line; the secret is one line");
 		status = CLI_USAGE;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/cli/next.h"
 #include "broker/cli/talk.h"
 #include "broker/cli/words.h"
 #include "common/config.h"
@@ -130,11 +131,11 @@ words_platform(const char *name)
 	}
 	near = suggest_nearest(name, names, CONFIG_PLATFORM_MAX);
 	if (near)
-		talk_error("streamhold help",
-		    "there is no platform '%s'; did you mean '%s'?", name, near);
+		talk_error(next_help(), "there is no platform '%s'; did you mean '%s'?",
+		    name, near);
 	else
-		talk_error("streamhold help", "there is no platform '%s'; there are %s",
-		    name, all);
+		talk_error(
+		    next_help(), "there is no platform '%s'; there are %s", name, all);
 	return false;
 }
 
@@ -174,7 +175,7 @@ words_number(const char *option, const char *text, uint64_t least, uint64_t most
 		*ret_number = number;
 		return true;
 	}
-	talk_error("streamhold help",
+	talk_error(next_help(),
 	    "--%s must be a whole number from %llu to %llu, not '%s'", option,
 	    (unsigned long long)least, (unsigned long long)most, text);
 	return false;

@@ -135,8 +135,8 @@ subs_find_asked(struct client *client, uint32_t rid, const char *username,
 		return true;
 	}
 	client_fail(client, rid, ERR_not_found,
-	    "No events are wanted for a channel of that name; say which, in the "
-	    "configuration or with PUT");
+	    "No events are wanted for a channel of that name; say which with "
+	    "`streamhold subs set`, with PUT, or in the configuration");
 	return false;
 }
 

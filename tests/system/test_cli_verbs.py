@@ -360,3 +360,25 @@ def test_colours_only_on_a_terminal_that_wants_them(broker):
     assert not on_terminal({"TERM": "dumb"})
     assert not on_terminal({}, "--no-color")
     assert "\x1b" not in broker.run("status").stdout
+
+
+# -- what to type next ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words, code, following", [
+    ("events show 7", "not_found", "events list"),
+    ("subs clear nobody --yes", "not_found", "subs list"),
+    ("consumers show nobody", "not_found", "consumers list"),
+    ("inspect", "not_found", "status"),
+    ("subs set me chat.message.sent", "invalid_request", "help subs set"),
+    ("events list --limit none", None, "help events list"),
+    ("login nowhere me", None, "help login"),
+    ("status too many words", None, "status --help"),
+])
+def test_an_error_names_the_list_or_the_help_of_its_verb(broker, words, code, following):
+    for question in ("event_get", "subscription_put", "subscriptions_list", "consumers_list",
+                     "report_get"):
+        broker.answers[question] = failed(code)
+    result = broker.run(*words.split())
+    assert result.stderr.splitlines()[-1] == f"  -> streamhold {following}"
+    assert not any(line.endswith(" ") for line in result.stderr.splitlines())
