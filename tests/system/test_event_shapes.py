@@ -1,5 +1,6 @@
 """One shape of events on every way to a consumer, and the same event under another id."""
 import json
+import time
 
 import pytest
 
@@ -9,9 +10,11 @@ from tests.fake.keys import Signer
 from tests.fake.sender import send
 from tests.lib import shape
 from tests.lib.sse import Stream
+from tests.lib.target import Target
 
 SIGNER = Signer()
-EVERYTHING = "?include=foreign,synthetic,quarantined"
+INCLUDED = "foreign,synthetic,quarantined"
+EVERYTHING = f"?include={INCLUDED}"
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def daemon(streamhold, folder):
     key = folder / "kick.pem"
     key.write_text(SIGNER.public_pem)
     return streamhold({"platforms": {"kick": {"public_key_file": str(key)}},
-                       "logging": {"level": "debug"}})
+                       "consumers": {"push_attempts": 1}, "logging": {"level": "debug"}})
 
 
 def put(daemon, one, status="stored"):
@@ -38,6 +41,68 @@ def ways(daemon):
     return {"page": page.body, "one": b"".join(daemon.get(f"/events/{one['seq']}").body
                                                for one in events),
             "stream": b"".join(streamed), "command": listed.stdout.encode()}, events, streamed
+
+
+def pushed(daemon, events):
+    """What an address is sent that takes nothing: {way: raw}, dead letters included."""
+    with Target(lambda push: 400) as target:
+        done = daemon.cli("consumers", "add", "pushed", "--forward", target.url, "--start", "beginning",
+                          "--allow-private", "127.0.0.1", "--include", INCLUDED)
+        assert done.returncode == 0, done.stderr
+        target.wait(len(events))
+        bodies = [push.body for push in target.pushes]
+        end = time.monotonic() + 20
+        while (dead := daemon.cli("consumers", "dead", "pushed", "--json").stdout).count(
+                '"reason"') < len(events):
+            assert time.monotonic() < end, dead
+            time.sleep(0.05)
+    inner = [json.loads(body)["data"] for body in bodies]
+    assert [one["id"] for one in inner] == [one["id"] for one in events]
+    shape.check(inner)
+    return {"push": b"".join(bodies), "dead": dead.encode(),
+            "dead text": daemon.cli("consumers", "dead", "pushed").stdout.encode()}
+
+
+def asked(daemon, events):
+    """What a named consumer is given, and given again: {way: raw}."""
+    assert daemon.call("PUT", "/consumers/bot", {"start": "beginning", "include": INCLUDED.split(",")}).status == 200
+    first, again = (daemon.get("/consumers/bot/events") for _ in range(2))
+    assert shape.check(first.json()["events"]) == events
+    assert all("redelivered" in one["flags"] for one in shape.check(again.json()["events"]))
+    return {"consumer": first.body, "redelivered": again.body}
+
+
+def more_ways(daemon, events):
+    """{way: raw} by consumer, by push and by all of the command that shows events."""
+    found = pushed(daemon, events) | asked(daemon, events)
+    for verb in (("list",), ("tail",)):
+        found[f"{verb} text"] = daemon.cli("events", *verb, "--include", INCLUDED).stdout.encode()
+        found[f"{verb} json"] = daemon.cli("events", *verb, "--include", INCLUDED,
+                                           "--json").stdout.encode()
+    for one in events:
+        for json_too in ((), ("--json",)):
+            done = daemon.cli("events", "show", str(one["seq"]), *json_too)
+            assert done.returncode == 0, done.stderr
+            found[f"show {one['seq']} {json_too}"] = done.stdout.encode()
+    return found
+
+
+@pytest.mark.parametrize("number", [2 ** 53 + 1, 2 ** 63 - 1, 2 ** 63, 2 ** 64 - 1])
+def test_ids_of_64_bits_are_whole_on_every_way(daemon, number):
+    """Of people and channels, in our fields and in the payload, and as what is asked for."""
+    body = kinds.event("channel.followed")
+    body["follower"]["user_id"], body["broadcaster"]["user_id"] = number, number - 1
+    put(daemon, making.build("channel.followed", SIGNER, body=body))
+    raw, events, streamed = ways(daemon)
+    event, = events
+    assert (event["actor"]["id"], event["broadcaster"]["id"]) == (str(number), str(number - 1))
+    assert event["payload"] == body
+    for way, text in (raw | more_ways(daemon, events)).items():
+        if not way.endswith("text") and not way.startswith(("dead", "show")) or "json" in way:
+            assert b'"%d"' % number in text and b":%d" % number in text.replace(b": ", b":"), way
+    for query in (f"broadcaster={number - 1}", f"broadcaster={number - 1},7"):
+        assert len(daemon.events(**dict([query.split("=")]))) == 1, query
+    assert daemon.events(broadcaster=str(number)) == []
 
 
 def test_every_type_has_one_shape_on_every_way(daemon):
@@ -95,6 +160,7 @@ def test_an_anonymous_gifter_is_nowhere(daemon):
     assert [one["flags"] for one in events] == [["masked"], ["unknown", "masked"]]
     assert events[0]["actor"] == {"id": None, "name": None, "slug": None, "anonymous": True,
                                   "verified": None, "picture": None}
+    raw |= more_ways(daemon, events)
     raw["log"] = daemon.text_log().encode()
     raw["text"] = daemon.cli("events", "list").stdout.encode()
     raw["metrics"], raw["report"] = daemon.get("/metrics").body, daemon.cli("inspect").stdout.encode()

@@ -6,6 +6,7 @@ in C are compared with something.
 """
 import base64
 import copy
+import datetime
 import json
 import random
 import subprocess
@@ -350,6 +351,23 @@ def test_wrong_types_are_quarantined_and_right_ones_not(driver, kind, body):
 def test_times_in_every_documented_form(driver, text, out):
     event = driver.event({**DOCUMENTED[3][1], "created_at": text}, "channel.subscription.new")
     assert event["data"]["created_at"] == out and event["flags"] == []
+
+
+@pytest.mark.parametrize("offset, hours", [("Z", 0), ("+00:00", 0), ("+11:00", -11),
+                                           ("-03:30", 3.5), ("+14:00", -14), ("-12:00", 12)])
+@pytest.mark.parametrize("kind, body", [row[:2] for row in DOCUMENTED], ids=NAMES)
+def test_every_time_takes_up_to_nine_digits_and_offsets(driver, kind, body, offset, hours):
+    """In each member that is a time, in each type."""
+    members = [path for path in paths(body) if type_of(path) == "time"]
+    digits = ["", *("." + "987654321"[:count] for count in range(1, 10))]
+    cases = [(path, more) for path in members for more in digits]
+    texts = [f"2025-06-15T12:30:45{more}{offset}" for _, more in cases]
+    bodies = [changed(body, path, text) for (path, _), text in zip(cases, texts)]
+    at = datetime.datetime(2025, 6, 15, 12, 30, 45) + datetime.timedelta(hours=hours)
+    for (path, more), event in zip(cases, driver.events(bodies, kind) if bodies else []):
+        wanted = at.strftime("%Y-%m-%dT%H:%M:%S.") + (more[1:] + "000")[:3] + "Z"
+        assert event["flags"] == [], (path, more)
+        assert event["data"][path[-1]] == wanted, (path, more)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2025-13-01T00:00:00Z", "2025-01-14", "1736870886",

@@ -337,6 +337,114 @@ ids_outlive_their_events_and_go_later(void **state)
 	assert_int_equal(go_round(NOW + DAY), 1);
 }
 
+/* Contents, by which doubled events are known again. */
+
+struct content_call {
+	unsigned first;
+	unsigned count;
+	int64_t born;
+	const char *id; /* before the number: a repeat has another one */
+	uint64_t duplicate_of;
+	int result;
+};
+
+static void
+put_contents(struct db *db, void *arg)
+{
+	struct content_call *call = arg;
+	char id[32];
+	unsigned i;
+
+	for (i = call->first; i < call->first + call->count; i++) {
+		struct store_delivery delivery = { .platform = "kick",
+			.message_id = id,
+			.type = "chat.message.sent",
+			.version = 1,
+			.received_at = NOW,
+			.timestamp = "",
+			.signature = "",
+			.body = (const uint8_t *)"{}",
+			.body_length = 2,
+			.content = { .rule = STORE_CONTENT_IDS, .born = call->born },
+			.ret_duplicate_of = &call->duplicate_of };
+		uint64_t seq;
+
+		snprintf(id, sizeof(id), "%s%08u", call->id, i);
+		memcpy(delivery.content.digest, &i, sizeof(i));
+		call->result = store_event_put(db, &delivery, &seq);
+		if (call->result != 1)
+			break;
+	}
+}
+
+static uint64_t
+put_content(const char *id, unsigned first, unsigned count, int64_t born)
+{
+	struct content_call call = {
+		.first = first, .count = count, .born = born, .id = id
+	};
+
+	on_database(put_contents, &call);
+	assert_int_equal(call.result, 1);
+	return call.duplicate_of;
+}
+
+static void
+count_contents(struct db *db, void *arg)
+{
+	sqlite3_stmt *statement = db_statement(db, "SELECT count(*) FROM contents");
+
+	assert_int_equal(db_step(db, statement), 1);
+	*(int64_t *)arg = db_column_number(statement, 0);
+	db_finish(statement);
+}
+
+static int64_t
+contents(void)
+{
+	int64_t count = -1;
+
+	on_database(count_contents, &count);
+	return count;
+}
+
+static void
+contents_outlive_their_events_and_go_with_their_ids(void **state)
+{
+	(void)state;
+	put_content("old", 0, 1000, NOW - 400 * DAY);
+	put_content("new", 1000, 500, NOW - 10 * DAY);
+	assert_int_equal(contents(), 1500);
+	assert_int_equal(retain(by_rows(1), NULL).deleted, 1499);
+	assert_int_equal(contents(), 1500);
+	/* Its event is gone, and yet a doubled one is known. */
+	assert_int_equal(put_content("again", 7, 1, NOW - 400 * DAY), 8);
+	go_round(NOW - 365 * DAY);
+	assert_int_equal(contents(), 500);
+	assert_int_equal(put_content("more", 1007, 1, NOW - 10 * DAY), 1008);
+	assert_int_equal(put_content("late", 7, 1, NOW - 400 * DAY), 0);
+	go_round(NOW + DAY);
+	assert_int_equal(contents(), 0);
+}
+
+/* However many there are: each step deletes a few. */
+static void
+contents_go_a_few_at_a_time(void **state)
+{
+	struct round_call call = { .work = { .ids_before = NOW } };
+	int64_t before;
+
+	(void)state;
+	put_content("many", 0, 5 * STORE_RETENTION_IDS + 1, NOW - DAY);
+	for (before = contents(); before > 0; before = contents()) {
+		on_database(round_step, &call);
+		assert_int_equal(call.result, 0);
+		assert_true(before - contents() <= STORE_RETENTION_IDS);
+		assert_true(before - contents() > 0);
+		assert_true(!call.round.over || contents() == 0);
+	}
+}
+
 /* Room. */
 
 static int64_t
@@ -472,6 +580,8 @@ main(void)
 		TEST(long_bodies_make_smaller_steps),
 		TEST(numbers_are_not_used_again),
 		TEST(ids_outlive_their_events_and_go_later),
+		TEST(contents_outlive_their_events_and_go_with_their_ids),
+		TEST(contents_go_a_few_at_a_time),
 		TEST(freed_room_is_used_again),
 		TEST(a_step_delays_others_by_milliseconds_only),
 	};
