@@ -147,6 +147,33 @@ def test_whose_channel_it_is(daemon, fakes):
     assert stored["broadcaster"]["name"] == "Some_One"
 
 
+# What becomes of a form: statuses, verdicts, flags of what is stored.
+FORMS = {
+    "bad-signature": ([401], ["refused"], []),
+    "duplicate": ([200] * 3, ["stored", "duplicate", "stored"],
+                  [{"synthetic"}, {"synthetic", "duplicate"}]),
+    "late": ([200], ["stored"], [{"synthetic", "late"}]),
+    "foreign": ([200], ["foreign"], [{"synthetic", "foreign"}]),
+    "unknown-version": ([200], ["unknown"], [{"synthetic", "unknown"}]),
+}
+
+
+def test_each_form_of_each_type(streamhold, fakes, folder):
+    """One after the other into one database, so that none depends on an empty one."""
+    daemon = streamhold(fakes.config(folder, subscriptions={
+        "kick": [{"username": "Own_Channel", "events": ["channel.followed"]}]}))
+    for kind in kinds.TYPES:
+        for form, (statuses, verdicts, flags) in FORMS.items():
+            before = len(everything(daemon))
+            sent = trigger(daemon, kind, "--as", form)
+            told = kind, form, sent
+            assert [one["status"] for one in sent] == statuses, told
+            assert [one["verdict"] for one in sent] == verdicts, told
+            stored = everything(daemon)[before:]
+            assert [set(one["flags"]) for one in stored] == flags, told
+            assert {one["type"] for one in stored} <= {kind}
+
+
 # -- certainty ------------------------------------------------------------------------------
 
 
