@@ -14,6 +14,7 @@
 #include "broker/consumers/consumers.h"
 #include "broker/consumers/push_sign.h"
 #include "broker/consumers/target.h"
+#include "broker/events/retention.h"
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_secret.h"
@@ -186,6 +187,7 @@ take_start(struct client *client, const struct proto_msg *msg, struct put_flow *
 	const char *start = wanted_of(msg).start;
 	const uint64_t last = hub_last_seq(client->broker);
 	char sentence[160];
+	uint64_t oldest;
 	uint64_t seq = last;
 
 	put->moved = *start != '\0';
@@ -201,6 +203,10 @@ take_start(struct client *client, const struct proto_msg *msg, struct put_flow *
 		    (unsigned long long)last);
 		return refuse(client, msg, sentence);
 	}
+	/* Nobody needs what was deleted before he asked for it. */
+	oldest = retention_oldest(client->broker);
+	if (seq + 1 < oldest)
+		seq = oldest - 1;
 	put->row.cursor = seq;
 	put->row.handed = seq;
 	return true;

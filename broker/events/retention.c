@@ -255,8 +255,9 @@ on_stored(void *arg, uint64_t last_seq)
 	struct retention *retention = arg;
 	uint64_t kept = retention->broker->config.events.max_rows;
 
-	if (retention->job || retention->stats.held ||
-	    last_seq < retention->stats.oldest + kept)
+	if (retention->stats.held)
+		kept *= RETENTION_NEEDED_FACTOR;
+	if (retention->job || last_seq < retention->stats.oldest + kept)
 		return;
 	/* It comes earlier, never later: a step's pause is shorter. */
 	if (retention->wake_at > time_boot_ms() + RETENTION_SOON_MS)
@@ -271,6 +272,12 @@ retention_stats(const struct broker *broker, struct retention_stats *ret_stats)
 	*ret_stats = retention->stats;
 	ret_stats->passed =
 	    retention->lost_to && retention->needed_from <= retention->lost_to;
+}
+
+uint64_t
+retention_oldest(const struct broker *broker)
+{
+	return broker->retention ? broker->retention->stats.oldest : 0;
 }
 
 const char *

@@ -65,6 +65,11 @@ struct retention_stats {
 };
 void retention_stats(const struct broker *broker, struct retention_stats *ret_stats);
 
+/* The lowest seq that is stored, as it was at the last look; 0: not known, or nothing
+ * is.
+ */
+uint64_t retention_oldest(const struct broker *broker);
+
 /* Looks once, with these clocks, ms. `trusted`: the kernel says that the wall clock is
  * synchronised. Called by the timer, and by tests. */
 void retention_look_at(struct broker *broker, int64_t now, int64_t boot, bool trusted);
