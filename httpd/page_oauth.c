@@ -207,6 +207,32 @@ page_token_refresh(struct request *request)
 
 /* Every login. */
 
+/* Gathered behind the accounts. */
+static void
+add_refused(struct request *request, const struct proto_login_refused *refused)
+{
+	struct json_out json = json_out_on(&request->part);
+
+	json.comma = buf_length(&request->part) > 0;
+	out_object(&json, NULL);
+	out_text(&json, "username", refused->username);
+	out_text(&json, "platform", refused->platform);
+	out_text(&json, "logged_in", refused->logged_in);
+	out_time(&json, "at", refused->at);
+	out_object_end(&json);
+}
+
+static void
+send_accounts(struct request *request)
+{
+	struct buf *part = &request->part;
+
+	buf_add_text(&request->body, "],\"refused_logins\":[");
+	buf_add(&request->body, buf_bytes(part), buf_length(part));
+	buf_add_text(&request->body, "]}");
+	respond_json(request, &request->body);
+}
+
 static void
 on_accounts(struct request *request, struct proto_msg *answer, bool last)
 {
@@ -214,8 +240,11 @@ on_accounts(struct request *request, struct proto_msg *answer, bool last)
 	struct json_out json = json_out_on(&request->body);
 
 	if (last) {
-		buf_add_text(&request->body, "]}");
-		respond_json(request, &request->body);
+		send_accounts(request);
+		return;
+	}
+	if (answer->type == MSG_login_refused) {
+		add_refused(request, &answer->login_refused);
 		return;
 	}
 	json.comma = request->rows++ > 0;
@@ -239,6 +268,7 @@ static void
 begin_accounts(struct request *request)
 {
 	buf_consume(&request->body, buf_length(&request->body));
+	buf_clear(&request->part);
 	buf_add_text(&request->body, "{\"accounts\":[");
 	request->rows = 0;
 }

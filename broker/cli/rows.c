@@ -10,16 +10,21 @@
 #include "common/time.h"
 
 static void
-on_row(void *arg, struct proto_msg *row)
+add_row(struct rows *rows, struct proto_msg *row)
 {
-	struct rows *rows = arg;
-
-	if (rows->count == ROWS_MAX)
-		return;
 	if ((rows->count & (rows->count - 1)) == 0)
 		rows->items = xrealloc(rows->items,
 		    (rows->count ? rows->count * 2 : 1) * sizeof(*rows->items));
 	rows->items[rows->count++] = proto_move(row);
+}
+
+static void
+on_row(void *arg, struct proto_msg *row)
+{
+	struct rows *rows = arg;
+
+	if (rows->count < ROWS_MAX)
+		add_row(rows, row);
 }
 
 int
@@ -198,6 +203,35 @@ rows_account_needs_login(const struct proto_account *account)
 	return strcmp(account->status, "expired") != 0 || !account->refreshable;
 }
 
+/* Moves the rows of a type out of a list. */
+static void
+split(struct rows *rows, enum proto_type type, struct rows *others)
+{
+	size_t kept = 0;
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		if (rows->items[i].type == type)
+			add_row(others, &rows->items[i]);
+		else if (kept++ < i)
+			rows->items[kept - 1] = proto_move(&rows->items[i]);
+	}
+	rows->count = kept;
+}
+
+int
+rows_accounts_ask(struct client *client, const char *platform,
+    struct rows *ret_accounts, struct rows *ret_refused)
+{
+	const struct proto_msg msg = { .type = MSG_accounts_list,
+		.accounts_list = { .platform = platform } };
+	int status = rows_ask(client, &msg, ret_accounts, NULL);
+
+	*ret_refused = (struct rows){ .items = NULL };
+	split(ret_accounts, MSG_login_refused, ret_refused);
+	return status;
+}
+
 /* The keys of GET /oauth/status, and more. */
 void
 rows_account_json(struct out_json *json, const struct proto_account *account)
@@ -266,4 +300,46 @@ rows_account_add(struct out_table *table, const struct proto_account *account)
 	out_table_add(table, account->identity);
 	out_table_add(table, remark);
 	free(remark);
+}
+
+/* ---- Logins that were turned away ---- */
+
+void
+rows_refused_json(struct out_json *json, const struct rows *rows)
+{
+	size_t i;
+
+	out_json_open(json, "refused_logins", '[');
+	for (i = 0; i < rows->count; i++) {
+		const struct proto_login_refused *row = &rows->items[i].login_refused;
+
+		out_json_open(json, NULL, '{');
+		out_json_text(json, "platform", row->platform);
+		out_json_text(json, "username", row->username);
+		out_json_text(json, "logged_in", row->logged_in);
+		out_json_time(json, "at", row->at);
+		out_json_close(json, '}');
+	}
+	out_json_close(json, ']');
+}
+
+void
+rows_refused_print(const struct rows *rows)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		const struct proto_login_refused *row = &rows->items[i].login_refused;
+		char *name = out_escape(row->username, strlen(row->username));
+		char *other = out_escape(row->logged_in, strlen(row->logged_in));
+		char when[WORDS_SIZE];
+
+		words_when(row->at, (uint64_t)time_now_ms(), when);
+		(void)printf("%s/%s: the login %s was turned away: '%s' logged in. Log "
+			     "in as %s with `streamhold login %s %s`, or keep the "
+			     "other account by adding --adopt\n",
+		    row->platform, name, when, other, name, row->platform, name);
+		free(name);
+		free(other);
+	}
 }

@@ -29,6 +29,11 @@ int rows_ask_within(struct client *client, const struct proto_msg *msg,
 
 void rows_clear(struct rows *rows);
 
+/* Asks for all logins, or those of a platform, and for those that were turned away. The
+ * caller clears both lists in every case. Exit statuses as rows_ask. */
+int rows_accounts_ask(struct client *client, const char *platform,
+    struct rows *ret_accounts, struct rows *ret_refused);
+
 /* The value of a report row, NULL when there is none. Borrowed. */
 const char *rows_report(const struct rows *rows, const char *section, const char *name);
 
@@ -37,6 +42,11 @@ const char *rows_report(const struct rows *rows, const char *section, const char
 void rows_account_json(struct out_json *json, const struct proto_account *account);
 void rows_account_table(struct out_table *table);
 void rows_account_add(struct out_table *table, const struct proto_account *account);
+
+/* Rows of type login_refused: lines for a person on standard output, each with what to
+ * do, and the member "refused_logins". */
+void rows_refused_print(const struct rows *rows);
+void rows_refused_json(struct out_json *json, const struct rows *rows);
 
 /* What will not work for want of a scope. All borrowed. */
 struct rows_unmet {

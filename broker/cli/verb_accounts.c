@@ -8,7 +8,7 @@
 #include "broker/cli/words.h"
 
 static void
-print_json(const struct rows *rows)
+print_json(const struct rows *rows, const struct rows *refused)
 {
 	struct out_json json;
 	size_t i;
@@ -18,11 +18,12 @@ print_json(const struct rows *rows)
 	for (i = 0; i < rows->count; i++)
 		rows_account_json(&json, &rows->items[i].account);
 	out_json_close(&json, ']');
+	rows_refused_json(&json, refused);
 	out_json_finish(&json);
 }
 
 static void
-print_text(const struct rows *rows)
+print_text(const struct rows *rows, const struct rows *refused)
 {
 	struct out_table table;
 	size_t i;
@@ -30,19 +31,20 @@ print_text(const struct rows *rows)
 	if (rows->count == 0) {
 		talk("No account is logged in yet.");
 		talk_next("streamhold login PLATFORM NAME");
-		return;
+	} else {
+		rows_account_table(&table);
+		for (i = 0; i < rows->count; i++)
+			rows_account_add(&table, &rows->items[i].account);
+		out_table_print(&table);
+		rows_accounts_unmet(rows);
 	}
-	rows_account_table(&table);
-	for (i = 0; i < rows->count; i++)
-		rows_account_add(&table, &rows->items[i].account);
-	out_table_print(&table);
-	rows_accounts_unmet(rows);
+	rows_refused_print(refused);
 }
 
-/* Asks about each account, one at a time, and lists them anew. An account that cannot
- * be asked about has been spoken of; the others are asked all the same. */
-static int
-ask_platforms(struct client *client, const struct proto_msg *list, struct rows *rows)
+/* Asks about each account, one at a time. One that cannot be asked about has been
+ * spoken of; the others are asked all the same. */
+static void
+ask_platforms(struct client *client, const struct rows *rows)
 {
 	size_t i;
 
@@ -60,17 +62,14 @@ ask_platforms(struct client *client, const struct proto_msg *list, struct rows *
 		(void)client_ask(client, &question, &checked);
 		proto_clear(&checked);
 	}
-	rows_clear(rows);
-	return rows_ask(client, list, rows, NULL);
 }
 
 int
 verb_accounts(struct cli *cli)
 {
-	const struct proto_msg msg = { .type = MSG_accounts_list,
-		.accounts_list = { .platform = cli->platform } };
 	struct client *client;
 	struct rows rows;
+	struct rows refused;
 	int status;
 
 	if (cli->platform && !words_platform(cli->platform))
@@ -78,14 +77,19 @@ verb_accounts(struct cli *cli)
 	status = client_open(cli, &client);
 	if (status != CLI_OK)
 		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
-	if (status == CLI_OK && cli->ask)
-		status = ask_platforms(client, &msg, &rows);
+	status = rows_accounts_ask(client, cli->platform, &rows, &refused);
+	if (status == CLI_OK && cli->ask) {
+		ask_platforms(client, &rows);
+		rows_clear(&rows);
+		rows_clear(&refused);
+		status = rows_accounts_ask(client, cli->platform, &rows, &refused);
+	}
 	if (status == CLI_OK && cli->json)
-		print_json(&rows);
+		print_json(&rows, &refused);
 	else if (status == CLI_OK)
-		print_text(&rows);
+		print_text(&rows, &refused);
 	rows_clear(&rows);
+	rows_clear(&refused);
 	client_close(client);
 	return status;
 }

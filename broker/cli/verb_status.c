@@ -31,6 +31,7 @@ struct view {
 	struct rows health;
 	struct rows report;
 	struct rows accounts;
+	struct rows refused;
 	enum overall overall;
 	bool api_connected;
 };
@@ -40,13 +41,13 @@ ask_all(struct client *client, struct view *view)
 {
 	const struct proto_msg health = { .type = MSG_health_get };
 	const struct proto_msg report = { .type = MSG_report_get };
-	const struct proto_msg accounts = { .type = MSG_accounts_list };
 	int status = rows_ask(client, &health, &view->health, NULL);
 
 	if (status == CLI_OK)
 		status = rows_ask(client, &report, &view->report, NULL);
 	if (status == CLI_OK)
-		status = rows_ask(client, &accounts, &view->accounts, NULL);
+		status =
+		    rows_accounts_ask(client, NULL, &view->accounts, &view->refused);
 	return status;
 }
 
@@ -215,6 +216,7 @@ print_json(const struct view *view)
 	for (i = 0; i < view->accounts.count; i++)
 		rows_account_json(&json, &view->accounts.items[i].account);
 	out_json_close(&json, ']');
+	rows_refused_json(&json, &view->refused);
 	out_json_finish(&json);
 }
 
@@ -340,9 +342,28 @@ print_head(const struct cli *cli, const struct view *view)
 }
 
 static void
-print_text(const struct cli *cli, const struct view *view)
+print_accounts(const struct view *view)
 {
 	struct out_table table;
+	size_t i;
+
+	(void)putchar('\n');
+	if (view->accounts.count == 0) {
+		(void)printf("no account yet -> streamhold app add PLATFORM, then "
+			     "streamhold login PLATFORM NAME\n");
+	} else {
+		rows_account_table(&table);
+		for (i = 0; i < view->accounts.count; i++)
+			rows_account_add(&table, &view->accounts.items[i].account);
+		out_table_print(&table);
+		rows_accounts_unmet(&view->accounts);
+	}
+	rows_refused_print(&view->refused);
+}
+
+static void
+print_text(const struct cli *cli, const struct view *view)
+{
 	size_t i;
 
 	print_head(cli, view);
@@ -362,17 +383,7 @@ print_text(const struct cli *cli, const struct view *view)
 			    view->health.items[i].health.state,
 			    view->health.items[i].health.detail);
 	print_figures(view);
-	if (view->accounts.count == 0) {
-		(void)printf("\nno account yet -> streamhold app add PLATFORM, then "
-			     "streamhold login PLATFORM NAME\n");
-		return;
-	}
-	(void)putchar('\n');
-	rows_account_table(&table);
-	for (i = 0; i < view->accounts.count; i++)
-		rows_account_add(&table, &view->accounts.items[i].account);
-	out_table_print(&table);
-	rows_accounts_unmet(&view->accounts);
+	print_accounts(view);
 }
 
 int
@@ -403,5 +414,6 @@ out:
 	rows_clear(&view.health);
 	rows_clear(&view.report);
 	rows_clear(&view.accounts);
+	rows_clear(&view.refused);
 	return status;
 }

@@ -104,12 +104,28 @@ on_account_get(struct client *client, struct proto_msg *msg)
 	client_fail(client, msg->rid, ERR_no_token, sentence);
 }
 
+static void
+answer_refused(struct client *client, uint32_t rid, const struct refused_login *refused)
+{
+	client_answer(client, rid,
+	    &(const struct proto_msg){
+		.type = MSG_login_refused,
+		.login_refused = {
+			.platform = refused->platform->name,
+			.username = refused->username,
+			.logged_in = refused->logged_in,
+			.at = unsigned_ms(refused->at),
+		},
+	    });
+}
+
 void
 on_accounts_list(struct client *client, struct proto_msg *msg)
 {
 	const char *name = msg->accounts_list.platform;
 	const struct platform *platform = NULL;
 	const struct proto_msg end = { .type = MSG_list_end };
+	const struct refused_login *refused;
 	struct account **accounts;
 	size_t count;
 	size_t i;
@@ -120,5 +136,8 @@ on_accounts_list(struct client *client, struct proto_msg *msg)
 	for (i = 0; i < count; i++)
 		answer(client, msg->rid, accounts[i]);
 	free(accounts);
+	TAILQ_FOREACH (refused, &client->broker->accounts->refused, entry)
+		if (!platform || refused->platform == platform)
+			answer_refused(client, msg->rid, refused);
 	client_answer(client, msg->rid, &end);
 }

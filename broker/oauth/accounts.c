@@ -23,6 +23,7 @@ accounts_new(void)
 
 	make_buckets(accounts, BUCKETS_AT_FIRST);
 	logins_init(&accounts->logins);
+	TAILQ_INIT(&accounts->refused);
 	return accounts;
 }
 
@@ -60,6 +61,7 @@ accounts_free(struct accounts *accounts)
 	for (i = 0; i < CONFIG_PLATFORM_MAX; i++)
 		store_credential_clear(&accounts->credentials[i]);
 	logins_clear(&accounts->logins);
+	refused_clear(&accounts->refused);
 	free(accounts->by_name);
 	free(accounts->by_id);
 	free(accounts);

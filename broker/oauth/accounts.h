@@ -12,6 +12,7 @@
 #include "broker/oauth/logins.h"
 #include "broker/oauth/platform.h"
 #include "broker/oauth/refresh_plan.h"
+#include "broker/oauth/refused.h"
 #include "broker/store/store_account.h"
 #include "broker/store/store_credential.h"
 
@@ -41,6 +42,7 @@ struct accounts {
 	struct store_credential credentials[CONFIG_PLATFORM_MAX]; /* platform NULL:
 								   * none */
 	struct logins logins;
+	struct refused_logins refused;
 	struct event *purge_timer;
 	struct validation *validation;
 	struct app_tokens *app_tokens;

@@ -190,6 +190,7 @@ turn_away(struct login_finish *login)
 
 	foreign_text(name ? name : login->identity.user_id, own);
 	foreign_text(login->login.username, asked);
+	refused_note(login->flow.broker, login->platform, login->login.username, own);
 	login_fail(login, ERR_other_account,
 	    "The login was started for '%s', but the account that logged in at %s is "
 	    "'%s'. Nothing was stored and its tokens were dropped. Log in with the "

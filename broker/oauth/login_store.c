@@ -34,6 +34,8 @@ struct keep_job {
 	struct steps_job steps;
 	const struct platform *platform;
 	struct store_account row;
+	char *asked;     /* the name that the login was started for */
+	char *asked_key; /* the same folded */
 	char *secret_name;
 	char *previous_name; /* of the tokens that this login replaces */
 	struct buf sealed;
@@ -95,6 +97,8 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	job->platform = login->platform;
 	job->secret_name = accounts_token_name(login->platform, login->username);
 	job->previous_name = accounts_previous_name(login->platform, login->username);
+	job->asked = xstrdup(login->login.username);
+	job->asked_key = text_fold(login->login.username);
 	job->warning = make_warning(login);
 	memcpy(job->state_hash, login->login.state_hash, sizeof(job->state_hash));
 	make_row(login, &job->row);
@@ -145,6 +149,11 @@ run(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_delete(db, job->previous_name);
 	if (result == 0)
+		result =
+		    store_refused_delete(db, job->row.platform, job->row.username_key);
+	if (result == 0)
+		result = store_refused_delete(db, job->row.platform, job->asked_key);
+	if (result == 0)
 		result = account_event_put(db, &job->event);
 	return result;
 }
@@ -162,6 +171,8 @@ on_kept(struct store_job *store_job, int result)
 		steps_fail_store(&login->flow, result);
 	store_account_clear(&job->row);
 	account_event_clear(&job->event);
+	free(job->asked);
+	free(job->asked_key);
 	free(job->secret_name);
 	free(job->previous_name);
 	buf_clear(&job->sealed);
@@ -209,6 +220,8 @@ publish(struct keep_job *job, struct login_finish *login)
 
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
+	refused_forget(broker, job->platform, username);
+	refused_forget(broker, job->platform, job->asked);
 	refresh_schedule(broker);
 	subscriptions_account_changed(broker, job->platform->name, username);
 	if (generation_before) {

@@ -34,6 +34,7 @@ struct load_job {
 struct purge_job {
 	struct store_job job;
 	int64_t now;
+	int64_t refused_before;
 };
 
 static int run_load(struct store_job *, struct db *);
@@ -124,6 +125,14 @@ load_refresh(void *arg, const struct store_refresh *row)
 	refresh_found(arg, row);
 }
 
+static void
+load_refused(void *arg, const struct store_refused *row)
+{
+	struct accounts *accounts = arg;
+
+	refused_load(&accounts->refused, row);
+}
+
 static int
 run_load(struct store_job *job, struct db *db)
 {
@@ -140,6 +149,8 @@ run_load(struct store_job *job, struct db *db)
 		result = store_refresh_purge(db);
 	if (result == 0)
 		result = store_refresh_load(db, load_refresh, load->accounts);
+	if (result == 0)
+		result = store_refused_load(db, load_refused, load->accounts);
 	return result;
 }
 
@@ -159,6 +170,7 @@ on_purge_timer(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	purge->now = time_now_ms();
 	purge->job = (struct store_job){ .run = run_purge, .done = on_purge };
+	purge->refused_before = refused_purge(&broker->accounts->refused, purge->now);
 	logins_purge(&broker->accounts->logins, purge->now);
 	store_submit(broker->store, &purge->job);
 }
@@ -166,7 +178,12 @@ on_purge_timer(evutil_socket_t fd, short events, void *arg)
 static int
 run_purge(struct store_job *job, struct db *db)
 {
-	return store_login_purge(db, ((struct purge_job *)job)->now);
+	const struct purge_job *purge = (const struct purge_job *)job;
+	int result = store_login_purge(db, purge->now);
+
+	if (result == 0)
+		result = store_refused_purge(db, purge->refused_before);
+	return result;
 }
 
 static void

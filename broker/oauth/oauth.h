@@ -36,7 +36,8 @@ oauth_refresh_pause(const struct broker *broker, enum config_platform_index inde
 #define OAUTH_HEALTH_SIZE 400
 
 /* Whether a login needs a person: a sentence that says which, why and what to type.
- * `text` takes OAUTH_HEALTH_SIZE bytes. */
+ * `text` takes OAUTH_HEALTH_SIZE bytes. When false it tells of the last login that was
+ * turned away, or is empty. */
 bool oauth_logins_trouble(const struct broker *broker, char *text);
 
 /* Whether the logins of a platform are refreshed, or what keeps them from it. */

@@ -67,6 +67,21 @@ is_expired(const struct account *account)
 	return strcmp(accounts_status(account), "expired") == 0;
 }
 
+/* No trouble of what is stored, and yet somebody who did not see the page in the
+ * browser wonders why the login is not there. */
+static void
+tell_refused(const struct broker *broker, char *text)
+{
+	const struct refused_login *refused =
+	    TAILQ_LAST(&broker->accounts->refused, refused_logins);
+
+	text[0] = '\0';
+	if (refused)
+		say(text,
+		    "the last login for '%s' at %s was turned away: '%s' logged in",
+		    refused->username, refused->platform->title, refused->logged_in);
+}
+
 bool
 oauth_logins_trouble(const struct broker *broker, char *text)
 {
@@ -85,8 +100,10 @@ oauth_logins_trouble(const struct broker *broker, char *text)
 			(is_expired(accounts[i]) && !accounts[i]->row.refreshable));
 	free(accounts);
 	account = found.first;
-	if (!account)
+	if (!account) {
+		tell_refused(broker, text);
 		return false;
+	}
 	foreign_text(is_standing(account) ? "its token has expired and there is none "
 					    "to refresh it with"
 					  : account->row.reason,

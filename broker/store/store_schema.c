@@ -230,6 +230,16 @@ const char *const store_schema_steps[] = {
 	"	chat_seen INTEGER NOT NULL,"
 	"	PRIMARY KEY (platform, broadcaster_id)"
 	") STRICT;",
+
+	/* 10: logins that were turned away (store_refused.h). */
+	"CREATE TABLE refused_logins ("
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	username TEXT NOT NULL,"
+	"	logged_in TEXT NOT NULL,"
+	"	at INTEGER NOT NULL,"
+	"	PRIMARY KEY (platform, username_key)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

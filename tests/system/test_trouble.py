@@ -1,5 +1,6 @@
 """Trouble with logins is where a person looks: in /status and `streamhold status`, at every
 account that it concerns, in the figures, the log and the inbox; and its end as well."""
+import datetime
 import json
 import time
 
@@ -167,3 +168,86 @@ def test_an_expired_login_without_a_refresh_token_needs_a_person(daemon, fakes, 
     assert f"streamhold login {platform} {USER}" in part["detail"]
     assert component(daemon, f"tokens_{platform}") == {"status": "healthy"}
     assert daemon.cli("status", "--check").returncode == 4
+
+
+# -- Logins that were turned away -----------------------------------------------------
+
+
+def turn_away(daemon, fake, platform, name=USER):
+    """Somebody else is logged in in the browser."""
+    fake.add_user(id=OTHER_ID[platform], login=OTHER)
+    fake.set(identity=str(OTHER_ID[platform]))
+    answer = login(daemon, platform, name)
+    assert answer.status == 409 and OTHER in answer.text
+    fake.set(identity=None)
+
+
+def refused(daemon):
+    """The same from the API and both verbs; the time is looked at and left out."""
+    rows = daemon.get("/oauth/accounts").json()["refused_logins"]
+    for verb in ("accounts", "status"):
+        assert json.loads(daemon.cli(verb, "--json").stdout)["refused_logins"] == rows
+    for row in rows:
+        at = datetime.datetime.fromisoformat(row.pop("at").replace("Z", "+00:00"))
+        assert abs(at.timestamp() - time.time()) < 60
+    return rows
+
+
+def test_who_logged_in_instead_is_told_until_it_is_settled(daemon, fakes, platform):
+    fake = fakes[platform]
+    put_credentials(daemon, platform)
+    assert refused(daemon) == []
+    turn_away(daemon, fake, platform)
+    turn_away(daemon, fake, platform, USER.upper())
+    told = {"platform": platform, "username": USER.upper(), "logged_in": OTHER}
+    assert refused(daemon) == [told], "the last one of a name"
+    assert daemon.get("/oauth/accounts").json()["accounts"] == []
+    part = component(daemon, "logins")
+    assert part["status"] == "healthy" and f"'{OTHER}' logged in" in part["detail"]
+    for verb in ("accounts", "status"):
+        line = daemon.cli(verb).stdout.splitlines()[-1]
+        assert line.startswith(f"{platform}/{USER.upper()}: the login ")
+        assert f"'{OTHER}' logged in" in line
+        assert f"streamhold login {platform} {USER.upper()}" in line and "--adopt" in line
+    # The published answer has nothing of it.
+    answer = daemon.get(f"/oauth/status/{platform}/{USER}")
+    assert (answer.status, answer.json()) == (404, {
+        "error": f"No OAuth token found for platform {platform} and username {USER}"})
+    daemon.stop()
+    daemon.start()
+    fakes.register(daemon, [platform])
+    assert refused(daemon) == [told], "also after a restart"
+    # A login for that name settles it, and nothing else is left.
+    assert login(daemon, platform).status == 200
+    assert refused(daemon) == [] and component(daemon, "logins") == {"status": "healthy"}
+    daemon.stop()
+    assert daemon.sql("SELECT count(*) FROM refused_logins") == [(0,)]
+
+
+def test_a_login_of_somebody_else_settles_nothing(daemon, fakes):
+    put_credentials(daemon, "kick")
+    turn_away(daemon, fakes["kick"], "kick")
+    login_as_other(daemon, fakes["kick"], "kick")
+    assert [row["username"] for row in refused(daemon)] == [USER]
+
+
+def test_adopting_the_other_account_settles_it(daemon, fakes, platform):
+    put_credentials(daemon, platform)
+    turn_away(daemon, fakes[platform], platform)
+    fakes[platform].set(identity=str(OTHER_ID[platform]))
+    assert login(daemon, platform, query="?adopt=true").status == 200
+    assert OTHER in accounts(daemon) and refused(daemon) == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_deleting_the_name_settles_it(daemon, fakes, known):
+    put_credentials(daemon, "kick")
+    if known:
+        assert login(daemon, "kick").status == 200
+    turn_away(daemon, fakes["kick"], "kick")
+    turn_away(daemon, fakes["kick"], "kick", "thirdone")
+    assert len(refused(daemon)) == 2
+    assert daemon.delete(f"/oauth/kick/{USER}").status == (200 if known else 404)
+    assert [row["username"] for row in refused(daemon)] == ["thirdone"]
+    daemon.stop()
+    assert daemon.sql("SELECT username FROM refused_logins") == [("thirdone",)]
