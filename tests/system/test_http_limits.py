@@ -176,7 +176,8 @@ def test_a_refusal_can_be_read_although_the_client_goes_on_sending(front):
 
 
 def test_a_slow_reader_of_a_last_answer_is_not_lingered_for_longer(front):
-    """The second of lingering begins when the answer is out, however long that took."""
+    """The second of lingering begins when the answer is out, however long that took: one that
+    began with the answer would be over before anything is read, and cut it."""
     part = b"x" * 32768
     parts = 192     # more than the kernel's buffers take: the last bytes wait for the reader
     broker = front.broker({"events_list": lambda m: [
@@ -194,7 +195,7 @@ def test_a_slow_reader_of_a_last_answer_is_not_lingered_for_longer(front):
             while watch.wall() < 10:
                 client.sendall(b"x")
                 time.sleep(0.05)
-        assert watch.wall() > 0.2 and watch.within(3)
+        assert watch.within(3)
     broker.close()
 
 

@@ -96,7 +96,7 @@ def test_a_child_that_refuses_to_run_ends_up_with_its_status(stage, who, status)
 
 
 def test_a_child_that_gives_up_later_also_ends_up(stage):
-    up = stage({"broker": "later=2"}).start()
+    up = stage({"broker": "told=2"}).start()
     children = up.pids()
     up.process.send_signal(signal.SIGUSR1)
     assert up.wait_exit() == 2
@@ -138,7 +138,7 @@ def test_a_lost_commit_starts_the_broker_again_with_growing_waits(stage):
 
 def test_a_disk_that_fails_again_and_again_is_left_alone_longer_each_time(stage):
     """Also when the broker becomes ready each time: it fails as soon as it reads that place."""
-    up = stage({"broker": "later=74"}).start()
+    up = stage({"broker": "later=74"}).spawn()
     for wait in (100, 200, 400):
         up.wait_log(rf"broker \(process \d+\) ended with status 74; starting it again in {wait} ms")
     assert up.stop() == 0

@@ -54,8 +54,8 @@ static void on_signal(int number)
 		say("leaves");
 		_exit(0);
 	}
-	if (number == SIGUSR1 && strstr(order, "later="))
-		_exit(atoi(strstr(order, "later=") + 6));
+	if (number == SIGUSR1 && strstr(order, "told="))
+		_exit(atoi(strstr(order, "told=") + 5));
 	say(number == SIGHUP ? "hup" : number == SIGUSR1 ? "usr1" : number == SIGUSR2 ? "usr2" : "int");
 }
 
@@ -101,6 +101,8 @@ int main(int argc, char **argv)
 		_exit(atoi(exits + 5));
 	if (!strstr(order, "mute"))
 		notify();
+	if ((exits = strstr(order, "later=")))
+		{ usleep(300000); _exit(atoi(exits + 6)); }
 	for (;;)
 		pause();
 }
