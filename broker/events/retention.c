@@ -53,6 +53,7 @@ struct retention {
 	int64_t tell_from;  /* boot-time ms */
 	int64_t wake_at;    /* boot-time ms, when the timer comes */
 	bool looked;
+	bool noted; /* the result of a look */
 	char trouble[160];
 };
 
@@ -188,6 +189,10 @@ note(struct retention *retention, const struct store_retention *work)
 	stats->held = work->held;
 	if (work->lost)
 		retention->lost_to = work->lost_to;
+	/* Lost before this start. It was announced then. */
+	else if (!retention->noted && work->needed_from <= work->gone_to)
+		retention->lost_to = work->gone_to;
+	retention->noted = true;
 }
 
 static void

@@ -18,6 +18,7 @@
 static const char select_oldest[] =
     "SELECT seq, received_at, length(body) FROM events ORDER BY seq LIMIT ?1";
 static const char select_newest[] = "SELECT max(seq) FROM events";
+static const char select_gone[] = "SELECT last FROM sequence WHERE id = 1";
 static const char delete_up_to[] = "DELETE FROM events WHERE seq <= ?1";
 static const char select_ids[] =
     "SELECT message_id FROM message_ids WHERE message_id > ?1 ORDER BY message_id "
@@ -147,6 +148,8 @@ look_at_rest(struct db *db, struct store_retention *retention)
 	}
 	db_finish(statement);
 	if (result >= 0)
+		result = ask_number(db, select_gone, &retention->gone_to);
+	if (result == 0)
 		result = ask_number(db, page_size, &size);
 	if (result == 0)
 		result = ask_number(db, free_pages, &pages);

@@ -36,6 +36,7 @@ struct store_retention {
 	uint64_t deleted;    /* events */
 	uint64_t lost;       /* of them, those that were needed: the last so many */
 	uint64_t lost_to;    /* the seq of the last of those */
+	uint64_t gone_to;    /* greatest seq that was ever deleted, 0: none */
 	uint64_t oldest;     /* lowest seq that is left, 0: none */
 	uint64_t newest;     /* greatest seq that is left, 0: none */
 	uint64_t oldest_at;  /* when it was received */

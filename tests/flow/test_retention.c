@@ -254,6 +254,20 @@ what_a_consumer_needs_is_kept_and_its_loss_announced(void **state)
 	assert_false(stats_of_it().passed);
 	assert_int_equal(stats_of_it().oldest, 162);
 	assert_false(stats_of_it().held);
+
+	/* Another start knows of what is gone, and tells nobody again. */
+	needed = 161;
+	retention_stop(&broker);
+	retention_start(&broker, needed_from);
+	assert_null(retention_trouble(&broker));
+	look(NOW, 5000, false);
+	assert_non_null(strstr(retention_trouble(&broker), "up to 161"));
+	assert_int_equal(last_stored(), 261);
+	needed = 162;
+	retention_stop(&broker);
+	retention_start(&broker, needed_from);
+	look(NOW, 6000, false);
+	assert_null(retention_trouble(&broker));
 }
 
 static void
