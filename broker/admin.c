@@ -96,6 +96,8 @@ client_new(struct admin *admin, int fd, uid_t uid, pid_t pid)
 		.role = "broker",
 		.expect = "admin",
 		.broker = true,
+		.locked_in = true, /* client secrets come, tokens go */
+		.locked_out = true,
 		.sender = CHAN_ANY_UID,
 		.frame_max = PROTO_FRAME_MAX,
 		.handlers = &handlers,

@@ -188,6 +188,7 @@ try_connect(struct link *link)
 		.role = "broker",
 		.expect = link->name,
 		.broker = true,
+		.locked_in = link->client.role == CLIENT_api,
 		.sender = link->uid,
 		.frame_max = link->frame_max,
 		.handlers = &handlers,

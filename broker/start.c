@@ -41,7 +41,7 @@
 #include "common/sock.h"
 #include "common/time.h"
 #include "common/version.h"
-#include "common/wiped_memory.h"
+#include "common/locked_memory.h"
 #include "proto/watchdog.h"
 
 /* Whose members may use the command in system mode. */
@@ -68,13 +68,32 @@ static struct {
 void
 start_memory(void)
 {
+	locked_memory_start();
+	locked_memory_stack();
 	(void)mallopt(M_ARENA_MAX, 1);
 	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
-	json_set_alloc_funcs(wiped_malloc, wiped_free);
+	json_set_alloc_funcs(locked_malloc, locked_free);
 	if (crypto_wipe_memory() < 0)
 		fatal(EXIT_INIT, "start", "OpenSSL does not take an allocator");
 	if (store_wipe_memory() < 0)
 		fatal(EXIT_INIT, "start", "SQLite does not take an allocator");
+}
+
+/* Memory is made before there is a configuration that says how to log. */
+static void
+tell_of_memory(void)
+{
+	struct locked_memory_figures memory = locked_memory_figures();
+
+	if (memory.locked < memory.wanted)
+		log_warning("start",
+		    "only %zu of %zu KiB for secrets can be kept out of swap "
+		    "(RLIMIT_MEMLOCK; set LimitMEMLOCK=8M or 'ulimit -l 8192'), "
+		    "continuing",
+		    memory.locked / 1024, memory.wanted / 1024);
+	if (memory.wanted && !memory.undumpable)
+		log_warning("start",
+		    "the kernel does not leave secrets out of core dumps, continuing");
 }
 
 /* Configuration. */
@@ -113,8 +132,10 @@ start_config(struct broker *broker, const struct options *options)
 	if (paths_resolve(
 		&broker->config, options->system, &env, &broker->paths, error) < 0)
 		fatal(EXIT_INIT, "start", "%s", error);
-	if (!options->check)
+	if (!options->check) {
+		tell_of_memory();
 		return;
+	}
 	printf("%s: good\n", path);
 	exit(EXIT_STOPPED);
 }

@@ -9,18 +9,29 @@
 
 #include "common/alloc.h"
 #include "common/buf.h"
+#include "common/locked_memory.h"
+
+static void
+give_back(struct buf *buf)
+{
+	if (buf->locked)
+		locked_free(buf->data);
+	else
+		free(buf->data);
+}
 
 void
 buf_clear(struct buf *buf)
 {
-	free(buf->data);
-	*buf = BUF_EMPTY;
+	give_back(buf);
+	*buf = (struct buf){ .locked = buf->locked };
 }
 
 void
 buf_wipe(struct buf *buf)
 {
-	wipe(buf->data, buf->capacity);
+	if (!buf->locked)
+		wipe(buf->data, buf->capacity);
 	buf_clear(buf);
 }
 
@@ -49,12 +60,15 @@ grow(struct buf *buf, size_t wanted)
 
 	while (capacity < wanted)
 		capacity *= 2;
-	data = xmalloc(capacity);
+	data = buf->locked ? locked_new(capacity) : xmalloc(capacity);
 	if (length)
 		memcpy(data, buf->data + buf->start, length);
-	wipe(buf->data, buf->end);
-	free(buf->data);
-	*buf = (struct buf){ .data = data, .end = length, .capacity = capacity };
+	if (!buf->locked)
+		wipe(buf->data, buf->end);
+	give_back(buf);
+	*buf = (struct buf){
+		.data = data, .end = length, .capacity = capacity, .locked = buf->locked
+	};
 }
 
 uint8_t *

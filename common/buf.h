@@ -7,6 +7,7 @@
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,11 +16,15 @@ struct buf {
 	size_t start;    /* first byte not yet consumed */
 	size_t end;      /* one past the last byte */
 	size_t capacity; /* bytes of memory */
+	bool locked;     /* the memory is locked_memory.h's */
 };
 
 #define BUF_EMPTY ((struct buf){ .data = NULL })
+/* An empty one for secrets: its memory is locked, and overwritten when it is freed. */
+#define BUF_LOCKED ((struct buf){ .locked = true })
 
-/* Frees the memory; buf_wipe also overwrites all of it first. Both leave it empty. */
+/* Frees the memory; buf_wipe also overwrites all of it first. Both leave it empty, of
+ * the same kind. */
 void buf_clear(struct buf *buf);
 void buf_wipe(struct buf *buf);
 

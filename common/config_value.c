@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/config_check.h"
 #include "common/config_reader.h"
+#include "common/json_text.h"
 #include "common/suggest.h"
 #include "common/text.h"
 
@@ -477,7 +478,7 @@ read_features(struct config_reader *reader, const struct config_place *place,
 		if (!find_word(mode, words, count, &index))
 			refuse_word(reader, &member, mode, words, count);
 	}
-	config_set_text(reader->config, option, json_dumps(value, JSON_COMPACT));
+	config_set_text(reader->config, option, json_text(value));
 }
 
 static void
@@ -497,7 +498,7 @@ read_actions(struct config_reader *reader, const struct config_place *place,
 			    "must be an object, found %s",
 			    config_describe(json_array_get(value, entry.index), found));
 	}
-	config_set_text(reader->config, option, json_dumps(value, JSON_COMPACT));
+	config_set_text(reader->config, option, json_text(value));
 }
 
 void

@@ -15,7 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/crypto.h"
-#include "common/wiped_memory.h"
+#include "common/locked_memory.h"
 
 static void
 must(int result)
@@ -30,7 +30,7 @@ openssl_malloc(size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return wiped_malloc(size);
+	return locked_malloc(size);
 }
 
 static void *
@@ -38,7 +38,7 @@ openssl_realloc(void *memory, size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return wiped_realloc(memory, size);
+	return locked_realloc(memory, size);
 }
 
 static void
@@ -46,7 +46,7 @@ openssl_free(void *memory, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	wiped_free(memory);
+	locked_free(memory);
 }
 
 int
@@ -136,7 +136,7 @@ crypto_open(const uint8_t key[static CRYPTO_KEY_SIZE], const void *context,
 	cipher = EVP_CIPHER_CTX_new();
 	if (!cipher)
 		abort();
-	plain = (struct secret){ .bytes = xcalloc(1, size + 1), .length = size };
+	plain = secret_new(size);
 	memcpy(tag, bytes + CRYPTO_NONCE_SIZE + size, sizeof(tag));
 	must(EVP_DecryptInit_ex2(cipher, EVP_aes_256_gcm(), key, bytes, NULL));
 	must(EVP_DecryptUpdate(cipher, NULL, &length, context, (int)context_length));

@@ -2,20 +2,53 @@
  * Secrets: owned bytes that are wiped when they go. Used by the broker, by the
  * protocol codec and, for what a client itself sends, by httpd.
  */
-#include <stdlib.h>
+#include <stdarg.h>
 #include <string.h>
 
-#include "common/alloc.h"
+#include "common/locked_memory.h"
 #include "common/secret.h"
+
+struct secret
+secret_new(size_t length)
+{
+	struct secret secret = { .bytes = locked_new(length + 1), .length = length };
+
+	memset(secret.bytes, 0, length + 1);
+	return secret;
+}
 
 struct secret
 secret_copy(const void *bytes, size_t length)
 {
-	struct secret secret = { .bytes = xmalloc(length + 1), .length = length };
+	struct secret secret = { .bytes = locked_new(length + 1), .length = length };
 
 	if (length)
 		memcpy(secret.bytes, bytes, length);
 	secret.bytes[length] = '\0';
+	return secret;
+}
+
+struct secret
+secret_join(const char *text, ...)
+{
+	struct secret secret;
+	unsigned char *at;
+	va_list rest;
+	size_t length = 0;
+	const char *next;
+
+	va_start(rest, text);
+	for (next = text; next; next = va_arg(rest, const char *))
+		length += strlen(next);
+	va_end(rest);
+	secret = secret_new(length);
+	at = secret.bytes;
+	va_start(rest, text);
+	for (next = text; next; next = va_arg(rest, const char *)) {
+		memcpy(at, next, strlen(next));
+		at += strlen(next);
+	}
+	va_end(rest);
 	return secret;
 }
 
@@ -24,8 +57,7 @@ secret_clear(struct secret *secret)
 {
 	if (!secret || !secret->bytes)
 		return;
-	wipe(secret->bytes, secret->length);
-	free(secret->bytes);
+	locked_free(secret->bytes);
 	*secret = SECRET_NONE;
 }
 

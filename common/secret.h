@@ -1,6 +1,6 @@
 /*
- * A secret: bytes that are wiped before they are freed and that no formatting
- * function takes.
+ * A secret: bytes that are kept in locked memory, wiped before they are freed, and
+ * that no formatting function takes.
  *
  * The type is deliberately not a char pointer, so that a secret cannot be given
  * to printf, to the log or to a text field by accident. The one way to its bytes
@@ -20,8 +20,16 @@ struct secret {
 /* An empty secret. */
 #define SECRET_NONE ((struct secret){ .bytes = NULL, .length = 0 })
 
-/* Copies bytes into a fresh secret. The owner calls secret_clear. */
+/* A fresh secret of that many zero bytes, for the caller to fill in. The owner calls
+ * secret_clear. The bytes are in locked memory (locked_memory.h) in programs that have
+ * some. */
+struct secret secret_new(size_t length);
+
+/* Copies bytes into a fresh secret. */
 struct secret secret_copy(const void *bytes, size_t length);
+
+/* A fresh secret that is the texts, one behind the other, up to the first NULL. */
+struct secret secret_join(const char *text, ...) __attribute__((sentinel));
 
 /* Wipes, frees and empties. An empty secret and NULL are allowed. */
 void secret_clear(struct secret *secret);

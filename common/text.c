@@ -275,16 +275,23 @@ encode(const uint8_t *bytes, size_t length, const char *alphabet, char *text)
 	return out;
 }
 
-char *
-base64_encode(const void *bytes, size_t length)
+void
+base64_encode_to(const void *bytes, size_t length, char *text)
 {
-	char *text = xmalloc((length + 2) / 3 * 4 + 1);
 	size_t out = encode(bytes, length,
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", text);
 
 	while (out % 4)
 		text[out++] = '=';
 	text[out] = '\0';
+}
+
+char *
+base64_encode(const void *bytes, size_t length)
+{
+	char *text = xmalloc(BASE64_SIZE(length));
+
+	base64_encode_to(bytes, length, text);
 	return text;
 }
 

@@ -37,8 +37,10 @@ bool text_to_u64(const char *text, size_t length, uint64_t most, uint64_t *ret_v
 int base64_decode(
     const char *text, size_t length, uint8_t *bytes, size_t size, size_t *ret_length);
 
-/* Standard base64 with padding. The caller frees. */
+/* Standard base64 with padding. The caller frees, or gives BASE64_SIZE bytes. */
+#define BASE64_SIZE(length) (((length) + 2) / 3 * 4 + 1)
 char *base64_encode(const void *bytes, size_t length);
+void base64_encode_to(const void *bytes, size_t length, char *text);
 
 /* Base64url without padding (RFC 4648 section 5), as PKCE and our states use it.
  * `text` takes BASE64URL_SIZE(length) bytes, with its NUL. */

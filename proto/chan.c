@@ -543,6 +543,8 @@ chan_new(struct event_base *base, int fd, const struct chan_options *options)
 	struct chan *chan = xcalloc(1, sizeof(*chan));
 
 	chan->options = *options;
+	chan->in = options->locked_in ? BUF_LOCKED : BUF_EMPTY;
+	chan->out = options->locked_out ? BUF_LOCKED : BUF_EMPTY;
 	chan->base = base;
 	chan->fd = fd;
 	chan->peer_frame_max = PROTO_FRAME_MAX;

@@ -59,6 +59,8 @@ struct chan_options {
 	const char *expect;  /* role that the peer must have; NULL: any */
 	bool broker;         /* this side is the broker */
 	bool vault;          /* the link to the keystore helper: the broker asks */
+	bool locked_in;      /* what comes in lies in locked memory, */
+	bool locked_out;     /* and what goes out */
 	uid_t sender;        /* who must have written the peer's hello */
 	size_t frame_max;    /* longest frame that is accepted, bytes */
 	const struct chan_handlers *handlers;
@@ -85,7 +87,8 @@ void chan_cancel(struct chan *chan, uint32_t rid);
  * negative errno: -ENOTCONN after close, -EINVAL or -EMSGSIZE as proto_encode. */
 int chan_send(struct chan *chan, uint32_t rid, const struct proto_msg *msg);
 
-/* Ends the connection because the peer broke a rule; on_closed follows from the loop. */
+/* Ends the connection because the peer broke a rule; on_closed follows from the loop.
+ */
 void chan_break(struct chan *chan, const char *reason);
 
 /* Stops and resumes reading, for back-pressure. */

@@ -16,6 +16,7 @@
 #include <msgpack.h>
 
 #include "common/alloc.h"
+#include "common/locked_memory.h"
 #include "proto/proto.h"
 
 #define HEADER_FIELDS 2
@@ -364,8 +365,9 @@ proto_decode(const uint8_t *body, size_t length, enum proto_direction direction,
 	/* Each field takes at least one byte of the frame, which leaves room for NULs.
 	 */
 	msg.arena_size = length + schema->field_count + 1;
-	msg.arena = xmalloc(msg.arena_size);
 	msg.type = schema->type;
+	msg.arena = proto_holds_secret(msg.type) ? locked_new(msg.arena_size)
+						 : xmalloc(msg.arena_size);
 	result = decode_fields(
 	    &msg, schema, unpacked.data.via.array.ptr + HEADER_FIELDS, ret_what);
 	if (result < 0)
@@ -392,11 +394,10 @@ proto_holds_secret(enum proto_type type)
 void
 proto_clear(struct proto_msg *msg)
 {
-	if (msg->arena) {
-		if (proto_holds_secret(msg->type))
-			wipe(msg->arena, msg->arena_size);
+	if (proto_holds_secret(msg->type))
+		locked_free(msg->arena);
+	else
 		free(msg->arena);
-	}
 	*msg = (struct proto_msg){ .type = MSG_none };
 }
 

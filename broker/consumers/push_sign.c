@@ -22,16 +22,13 @@ push_secret_make(void)
 {
 	uint8_t key[PUSH_KEY_MADE];
 	struct secret secret;
-	char *encoded;
-	char *text;
+	char encoded[BASE64_SIZE(PUSH_KEY_MADE)];
 
 	crypto_random(key, sizeof(key));
-	encoded = base64_encode(key, sizeof(key));
-	text = xasprintf("%s%s", prefix, encoded);
-	secret = secret_copy(text, strlen(text));
+	base64_encode_to(key, sizeof(key), encoded);
+	secret = secret_join(prefix, encoded, NULL);
 	wipe(key, sizeof(key));
-	wipe_free(encoded);
-	wipe_free(text);
+	wipe(encoded, sizeof(encoded));
 	return secret;
 }
 

@@ -14,6 +14,7 @@
 #include "broker/events/check_pool.h"
 #include "broker/events/kick_keys.h"
 #include "common/alloc.h"
+#include "common/locked_memory.h"
 
 struct queue {
 	struct check_job *first;
@@ -124,6 +125,7 @@ thread_main(void *arg)
 	size_t count;
 	size_t i;
 
+	locked_memory_not_here();
 	while ((count = next_chunk(pool, jobs)) > 0) {
 		for (i = 0; i < count; i++)
 			jobs[i]->work(jobs[i], checker);

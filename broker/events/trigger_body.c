@@ -11,6 +11,7 @@
 
 #include "broker/events/trigger_body.h"
 #include "common/crypto.h"
+#include "common/json_text.h"
 #include "common/time.h"
 
 /* People of the templates. */
@@ -141,12 +142,10 @@ static void
 add_json_text(struct buf *out, const char *text)
 {
 	json_t *json = json_string(text);
-	char *written = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
-	json_free_t release;
+	char *written = json_text(json);
 
 	buf_add_text(out, written ? written : "\"\"");
-	json_get_alloc_funcs(NULL, &release);
-	release(written);
+	free(written);
 	json_decref(json);
 }
 

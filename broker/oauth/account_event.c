@@ -11,6 +11,7 @@
 
 #include "broker/oauth/account_event.h"
 #include "common/alloc.h"
+#include "common/json_text.h"
 
 static void
 add_text(json_t *json, const char *name, const char *text)
@@ -23,9 +24,7 @@ make_body(const struct store_account *row)
 {
 	char since[TIME_TEXT_SIZE];
 	json_t *json = json_object();
-	json_free_t release;
 	char *text;
-	char *body;
 
 	add_text(json, "platform", row->platform);
 	add_text(json, "username", row->username);
@@ -38,12 +37,9 @@ make_body(const struct store_account *row)
 	} else {
 		add_text(json, "status", "valid");
 	}
-	text = json_dumps(json, JSON_COMPACT);
+	text = json_text(json);
 	json_decref(json);
-	body = xstrdup(text ? text : "{}");
-	json_get_alloc_funcs(NULL, &release);
-	release(text);
-	return body;
+	return text ? text : xstrdup("{}");
 }
 
 void

@@ -78,10 +78,7 @@ form_add_scope(struct buf *out, const char *scopes)
 struct buf
 form_new(void)
 {
-	struct buf form = BUF_EMPTY;
-
-	buf_reserve(&form, FORM_SIZE_MAX);
-	return form;
+	return BUF_LOCKED;
 }
 
 struct secret

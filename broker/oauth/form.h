@@ -25,9 +25,7 @@ void form_add_scope(struct buf *out, const char *scopes);
 /* Makes the buffer a secret and wipes it. */
 struct secret form_take(struct buf *form);
 
-/* Bytes that a form of secrets may have; it is reserved at once, since a buffer that
- * grows leaves copies behind. */
-#define FORM_SIZE_MAX (64 * 1024)
+/* An empty form in locked memory. */
 struct buf form_new(void);
 
 #endif

@@ -13,7 +13,7 @@
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/validate.h"
 #include "broker/oauth/refresh.h"
-#include "common/wiped_memory.h"
+#include "common/locked_memory.h"
 #include "broker/store/store_login.h"
 #include "broker/store/store_refresh.h"
 #include "common/alloc.h"
@@ -54,7 +54,7 @@ oauth_start(struct broker *broker)
 	};
 
 	/* Replies with tokens are read with jansson. */
-	json_set_alloc_funcs(wiped_malloc, wiped_free);
+	json_set_alloc_funcs(locked_malloc, locked_free);
 	store_run_now(broker->store, &load.job);
 	if (load.result < 0) {
 		accounts_free(load.accounts);

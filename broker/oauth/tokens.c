@@ -34,7 +34,7 @@ tokens_pack(const struct tokens *tokens)
 {
 	size_t length =
 	    1 + 2 * LENGTH_SIZE + tokens->access.length + tokens->refresh.length;
-	struct secret packed = { .bytes = xcalloc(1, length + 1), .length = length };
+	struct secret packed = secret_new(length);
 	unsigned char *at = packed.bytes;
 
 	*at++ = TOKENS_FORMAT;

@@ -12,7 +12,7 @@
 #include <event2/event.h>
 
 #include "broker/outbound/fetch_inner.h"
-#include "common/wiped_memory.h"
+#include "common/locked_memory.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/time.h"
@@ -21,13 +21,10 @@ void
 fetch_request_header(struct fetch_request *request, const char *name,
     const char *scheme, const struct secret *value)
 {
-	char *line = xasprintf("%s: %s%s%s", name, scheme ? scheme : "",
-	    scheme ? " " : "", secret_text(value));
-
 	if (request->header_count == FETCH_HEADERS_MAX)
 		abort();
-	request->headers[request->header_count++] = secret_copy(line, strlen(line));
-	wipe_free(line);
+	request->headers[request->header_count++] = secret_join(name, ": ",
+	    scheme ? scheme : "", scheme ? " " : "", secret_text(value), NULL);
 }
 
 void
@@ -53,8 +50,8 @@ fetcher_new(struct event_base *base)
 {
 	struct fetcher *fetcher;
 
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_malloc, wiped_free,
-		wiped_realloc, wiped_strdup, wiped_calloc) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, locked_malloc, locked_free,
+		locked_realloc, locked_strdup, locked_calloc) != CURLE_OK)
 		return NULL;
 	fetcher = xcalloc(1, sizeof(*fetcher));
 	fetcher->base = base;
@@ -93,6 +90,8 @@ fetch_start(struct fetcher *fetcher, struct fetch_request *request, fetch_done_f
     void *arg)
 {
 	struct fetch *fetch = xcalloc(1, sizeof(*fetch));
+
+	fetch->received = BUF_LOCKED;
 
 	fetch->fetcher = fetcher;
 	fetch->done = done;

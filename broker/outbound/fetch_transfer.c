@@ -217,9 +217,6 @@ on_body(char *bytes, size_t one, size_t count, void *arg)
 		fetch->too_large = true;
 		return 0;
 	}
-	/* All at once: a growing buffer would leave copies behind. */
-	if (!fetch->received.data)
-		buf_reserve(&fetch->received, FETCH_BODY_MAX);
 	buf_add(&fetch->received, bytes, size);
 	return size;
 }

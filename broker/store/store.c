@@ -24,6 +24,7 @@
 #include "broker/store/store_inner.h"
 #include "broker/store/store_schema.h"
 #include "common/alloc.h"
+#include "common/locked_memory.h"
 #include "common/time.h"
 
 /* A batch is not closed at once when the one before held several jobs: for a share of
@@ -245,6 +246,8 @@ thread_main(void *arg)
 	int64_t commit_us = 0;
 	int result;
 
+	/* What the database holds is sealed. */
+	locked_memory_not_here();
 	/* The default slack of 50 us would double a short linger. */
 	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 	while (next_batch(store, &batch)) {

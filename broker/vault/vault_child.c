@@ -239,6 +239,8 @@ make_chan(struct vault_child *child, int fd)
 		.expect = VAULT_LINK_ROLE,
 		.broker = true,
 		.vault = true,
+		.locked_in = true,
+		.locked_out = true,
 		.sender = getuid(),
 		.frame_max = PROTO_FRAME_VAULT_MAX,
 		.handlers = &handlers,

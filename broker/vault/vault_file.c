@@ -141,12 +141,6 @@ vault_file_close(struct vault_file *file)
 	free(file);
 }
 
-bool
-vault_file_is_locked(const struct vault_file *file)
-{
-	return vault_key_is_locked(file->key);
-}
-
 void
 vault_file_check(const struct vault_file *file, struct buf *check)
 {

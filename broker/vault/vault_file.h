@@ -34,9 +34,6 @@ struct vault_file *vault_memory_open(void);
 /* Wipes the key and frees. NULL is allowed. */
 void vault_file_close(struct vault_file *file);
 
-/* Whether the key is kept out of swap. */
-bool vault_file_is_locked(const struct vault_file *file);
-
 /* Appends the check value to *check. */
 void vault_file_check(const struct vault_file *file, struct buf *check);
 

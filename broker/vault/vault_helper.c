@@ -19,6 +19,7 @@
 
 #include "broker/vault/vault_helper_keyring.h"
 #include "broker/vault/vault_link.h"
+#include "common/locked_memory.h"
 #include "common/process.h"
 #include "common/version.h"
 #include "proto/chan.h"
@@ -201,12 +202,15 @@ main(int argc, char **argv)
 		.role = VAULT_LINK_ROLE,
 		.expect = "broker",
 		.vault = true,
+		.locked_in = true,
+		.locked_out = true,
 		.sender = getuid(),
 		.frame_max = PROTO_FRAME_VAULT_MAX,
 		.handlers = &handlers,
 	};
 	struct event_base *base;
 
+	locked_memory_stack();
 	read_arguments(argc, argv);
 	process_harden(1);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

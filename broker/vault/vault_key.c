@@ -1,24 +1,22 @@
 /*
- * Key files of the file keystore. Called by vault_file.c at start; owns the one page
- * that the key lives in.
+ * Key files of the file keystore. Called by vault_file.c at start; owns the locked
+ * memory that the key lives in.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/vault/vault_key.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/locked_memory.h"
 
 struct vault_key {
-	uint8_t *page;
-	size_t page_size;
-	bool locked;
+	uint8_t bytes[VAULT_KEY_FILE_SIZE];
 };
 
 static struct vault_key *key_new(void);
@@ -42,7 +40,7 @@ vault_key_read(const char *path, bool lax, struct vault_key **ret_key)
 		return result;
 	}
 	key = key_new();
-	result = read_all(fd, key->page, VAULT_KEY_FILE_SIZE);
+	result = read_all(fd, key->bytes, VAULT_KEY_FILE_SIZE);
 	close(fd);
 	if (result < 0) {
 		vault_key_free(key);
@@ -59,7 +57,7 @@ vault_key_create(const char *path, struct vault_key **ret_key)
 {
 	struct vault_key *key = vault_key_random();
 	char *fresh = xasprintf("%s.new", path);
-	int result = write_file(fresh, key->page, VAULT_KEY_FILE_SIZE);
+	int result = write_file(fresh, key->bytes, VAULT_KEY_FILE_SIZE);
 
 	if (result == 0 && link(fresh, path) < 0)
 		result = -errno;
@@ -87,45 +85,28 @@ vault_key_random(void)
 {
 	struct vault_key *key = key_new();
 
-	crypto_random(key->page, CRYPTO_KEY_SIZE);
+	crypto_random(key->bytes, CRYPTO_KEY_SIZE);
 	return key;
 }
 
 void
 vault_key_free(struct vault_key *key)
 {
-	if (!key)
-		return;
-	wipe(key->page, key->page_size);
-	munmap(key->page, key->page_size);
-	free(key);
+	locked_free(key);
 }
 
 const uint8_t *
 vault_key_bytes(const struct vault_key *key)
 {
-	return key->page;
-}
-
-bool
-vault_key_is_locked(const struct vault_key *key)
-{
-	return key->locked;
+	return key->bytes;
 }
 
 static struct vault_key *
 key_new(void)
 {
-	struct vault_key *key = xcalloc(1, sizeof(*key));
+	struct vault_key *key = locked_new(sizeof(*key));
 
-	key->page_size = (size_t)sysconf(_SC_PAGESIZE);
-	key->page = mmap(NULL, key->page_size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (key->page == MAP_FAILED)
-		abort();
-	key->locked = mlock(key->page, key->page_size) == 0;
-	(void)madvise(key->page, key->page_size, MADV_DONTDUMP);
-	(void)madvise(key->page, key->page_size, MADV_WIPEONFORK);
+	memset(key, 0, sizeof(*key));
 	return key;
 }
 

@@ -1,6 +1,5 @@
 /*
- * The key of the file keystore: read or made, held in memory that is neither swapped
- * nor dumped.
+ * The key of the file keystore: read or made, held in locked memory.
  */
 #ifndef BROKER_VAULT_VAULT_KEY_H
 #define BROKER_VAULT_VAULT_KEY_H
@@ -40,8 +39,5 @@ void vault_key_free(struct vault_key *key);
 
 /* The bytes, good until vault_key_free. */
 const uint8_t *vault_key_bytes(const struct vault_key *key);
-
-/* Whether the kernel agreed to keep the key out of swap. */
-bool vault_key_is_locked(const struct vault_key *key);
 
 #endif

@@ -70,9 +70,6 @@ vault_open(struct event_base *base, struct store *store, const struct config *co
 		vault_close(vault);
 		return result;
 	}
-	if (vault->file && !vault_file_is_locked(vault->file))
-		log_warning("vault",
-		    "the key cannot be kept out of swap (RLIMIT_MEMLOCK); continuing");
 	make_events(vault);
 	if (vault->move_to)
 		vault_move_begin(vault, true);
