@@ -254,6 +254,7 @@ figures_start(struct broker *broker)
 		figures_retention,
 		figures_accounts,
 		figures_keystore,
+		figures_memory,
 	};
 	size_t i;
 

@@ -15,6 +15,7 @@ void figures_latency(struct metrics *metrics, void *broker);
 void figures_retention(struct metrics *metrics, void *broker);
 void figures_accounts(struct metrics *metrics, void *broker);
 void figures_keystore(struct metrics *metrics, void *broker);
+void figures_memory(struct metrics *metrics, void *broker);
 
 /* Registers every part's source. Call it once, when all parts are there. */
 void figures_start(struct broker *broker);

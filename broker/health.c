@@ -11,6 +11,7 @@
 #include "broker/events/silence.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/health.h"
+#include "broker/memory.h"
 #include "broker/oauth/oauth.h"
 #include "broker/vault/vault.h"
 #include "common/log.h"
@@ -45,11 +46,15 @@ static struct judgement
 judge_keystore(struct broker *broker)
 {
 	const char *trouble = vault_trouble(broker->vault);
+	char memory[MEMORY_TROUBLE_SIZE];
 	struct judgement judgement = { .state = trouble ? "unhealthy" : "healthy" };
 
 	if (trouble)
 		(void)snprintf(judgement.detail, sizeof(judgement.detail), "%s: %.350s",
 		    vault_state(broker->vault), trouble);
+	else if (memory_trouble(memory))
+		(void)snprintf(
+		    judgement.detail, sizeof(judgement.detail), "%s", memory);
 	return judgement;
 }
 

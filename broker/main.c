@@ -6,6 +6,7 @@
  * holds a token, a verifier or a key.
  */
 #include "broker/check.h"
+#include "broker/memory.h"
 #include "broker/sandbox.h"
 #include "broker/start.h"
 #include "common/log.h"
@@ -19,7 +20,7 @@ main(int argc, char **argv)
 	struct options options;
 
 	log_open("broker");
-	start_memory();
+	memory_start();
 	options_read(argc, argv, &options);
 	process_harden(sock_passed_init());
 	process_notify_open();

@@ -13,6 +13,7 @@
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/flow.h"
+#include "broker/memory.h"
 #include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/validate.h"
@@ -23,6 +24,7 @@
 #include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/crypto.h"
+#include "common/locked_memory.h"
 #include "common/log.h"
 #include "common/time.h"
 #include "common/version.h"
@@ -189,6 +191,22 @@ put_keystore(struct sink *sink)
 
 	put_text(sink, "backend", vault_backend(sink->broker->vault));
 	put_text(sink, "state", vault_state(sink->broker->vault));
+	put_text(sink, "trouble", trouble);
+}
+
+static void
+put_memory(struct sink *sink)
+{
+	struct locked_memory_figures memory = locked_memory_figures();
+	char trouble[MEMORY_TROUBLE_SIZE];
+
+	(void)memory_trouble(trouble);
+	put_text(sink, "undumpable", memory.undumpable ? "yes" : "no");
+	put_number(sink, "wanted_bytes", memory.wanted);
+	put_number(sink, "locked_bytes", memory.locked);
+	put_number(sink, "used_bytes", memory.used);
+	put_number(sink, "most_bytes", memory.most);
+	put_number(sink, "unlocked_bytes", memory.spare);
 	put_text(sink, "trouble", trouble);
 }
 
@@ -372,6 +390,7 @@ static const struct {
 	{ "fronts", put_fronts },
 	{ "database", put_database },
 	{ "keystore", put_keystore },
+	{ "memory", put_memory },
 	{ "accounts", put_accounts },
 	{ "subscriptions", put_subscriptions },
 	{ "counts", put_counts },

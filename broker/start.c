@@ -2,7 +2,6 @@
  * Starting, running and stopping the broker. The one place that knows every part.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <jansson.h>
 
 #include "broker/admin.h"
 #include "broker/consumers/consumers.h"
@@ -26,6 +24,7 @@
 #include "broker/figures.h"
 #include "broker/flow.h"
 #include "broker/fronts.h"
+#include "broker/memory.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/refresh.h"
 #include "broker/outbound/fetch.h"
@@ -35,21 +34,17 @@
 #include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
-#include "common/crypto.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/sock.h"
 #include "common/time.h"
 #include "common/version.h"
-#include "common/locked_memory.h"
 #include "proto/watchdog.h"
 
 /* Whose members may use the command in system mode. */
 #define ADMIN_GROUP "streamhold"
 /* How many changed options a reload names. */
 #define CHANGES_MAX 100
-/* Free memory at the end of the heap that is kept for the next batch. */
-#define MEMORY_KEPT (4 * 1024 * 1024)
 /* After a broken database answers still get so much time to leave. */
 #define BROKEN_GRACE_MS 100
 
@@ -61,40 +56,6 @@ static struct {
 	struct event *watchdog; /* NULL: nobody waits for it */
 	int exit_status;
 } running;
-
-/* Memory. libcurl gets its allocator when it is set up (fetch.c); msgpack-c only points
- * into frames, which are ours (proto/codec.c). */
-
-void
-start_memory(void)
-{
-	locked_memory_start();
-	locked_memory_stack();
-	(void)mallopt(M_ARENA_MAX, 1);
-	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
-	json_set_alloc_funcs(locked_malloc, locked_free);
-	if (crypto_wipe_memory() < 0)
-		fatal(EXIT_INIT, "start", "OpenSSL does not take an allocator");
-	if (store_wipe_memory() < 0)
-		fatal(EXIT_INIT, "start", "SQLite does not take an allocator");
-}
-
-/* Memory is made before there is a configuration that says how to log. */
-static void
-tell_of_memory(void)
-{
-	struct locked_memory_figures memory = locked_memory_figures();
-
-	if (memory.locked < memory.wanted)
-		log_warning("start",
-		    "only %zu of %zu KiB for secrets can be kept out of swap "
-		    "(RLIMIT_MEMLOCK; set LimitMEMLOCK=8M or 'ulimit -l 8192'), "
-		    "continuing",
-		    memory.locked / 1024, memory.wanted / 1024);
-	if (memory.wanted && !memory.undumpable)
-		log_warning("start",
-		    "the kernel does not leave secrets out of core dumps, continuing");
-}
 
 /* Configuration. */
 
@@ -114,6 +75,7 @@ void
 start_config(struct broker *broker, const struct options *options)
 {
 	char error[PATHS_ERROR_SIZE];
+	char trouble[MEMORY_TROUBLE_SIZE];
 	struct paths_env env;
 	bool must_exist;
 	char *path;
@@ -133,7 +95,8 @@ start_config(struct broker *broker, const struct options *options)
 		&broker->config, options->system, &env, &broker->paths, error) < 0)
 		fatal(EXIT_INIT, "start", "%s", error);
 	if (!options->check) {
-		tell_of_memory();
+		if (memory_trouble(trouble))
+			log_warning("memory", "%s; continuing", trouble);
 		return;
 	}
 	printf("%s: good\n", path);

@@ -8,11 +8,6 @@
 #include "broker/broker.h"
 #include "broker/options.h"
 
-/* Makes the libraries through which secrets pass wipe what they free, and keeps the
- * allocator from giving memory back and asking for it again with every batch of the
- * database's thread. Comes before the libraries' first use. */
-void start_memory(void);
-
 /* Reads the configuration, sets up the log, resolves the paths. With -n it leaves. */
 void start_config(struct broker *broker, const struct options *options);
 

@@ -19,6 +19,13 @@
 /* Bytes of the stack, from where the process starts, that are locked. */
 #define STACK_SIZE ((size_t)256 << 10)
 
+/* Sanitizers see what malloc(3) hands out, and nothing of what is handed out here. */
+#ifdef STREAMHOLD_SANITIZE
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 enum part { OWN, LIBRARY, SPARE, PART_MAX };
 
 static struct {
@@ -64,27 +71,25 @@ make_parts(uint8_t *at)
 __attribute__((noinline)) void
 locked_memory_stack(void)
 {
-#ifndef STREAMHOLD_SANITIZE
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uint8_t below[STACK_SIZE];
 	uintptr_t start = (uintptr_t)below & ~(uintptr_t)(page - 1);
 	uintptr_t top =
 	    ((uintptr_t)__builtin_frame_address(0) + page) & ~(uintptr_t)(page - 1);
 
+	if (SANITIZED)
+		return;
 	wipe(below, sizeof(below));
 	(void)mlock2((void *)start, top - start, MLOCK_ONFAULT);
 	(void)madvise((void *)start, top - start, MADV_DONTDUMP);
-#endif
 }
 
-/* Without it everything comes from malloc(3), which libraries and sanitizers know. */
 void
 locked_memory_start(void)
 {
-#ifndef STREAMHOLD_SANITIZE
 	uint8_t *at;
 
-	if (memory.started)
+	if (SANITIZED || memory.started)
 		return;
 	at = mmap(NULL, LOCKED_MEMORY_ALL, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -96,7 +101,6 @@ locked_memory_start(void)
 	(void)madvise(at, LOCKED_MEMORY_ALL, MADV_NOHUGEPAGE);
 	make_parts(at);
 	memory.started = true;
-#endif
 }
 
 void

@@ -43,8 +43,8 @@ void pool_init(struct pool *pool, void *memory, size_t size);
 bool pool_has(const struct pool *pool, const void *piece);
 
 /* A piece of at least `size` bytes, aligned to `align`, a power of two (less than
- * POOL_ALIGN is taken for that); NULL when no free piece is large enough. What is in it
- * is not defined. */
+ * POOL_ALIGN is taken for that); NULL when no free piece is sure to be large enough,
+ * which one of less than a sixteenth more may not be. What is in it is not defined. */
 void *pool_take(struct pool *pool, size_t size, size_t align);
 
 /* Bytes that a piece of a pool has. */
