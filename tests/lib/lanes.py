@@ -5,11 +5,13 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 # Files that take longest, as a run with --durations=0 tells; the others follow as they come.
 LONGEST = ["tests/packaging", "tests/system/test_refresh.py", "tests/crash/test_refresh_calls.py",
            "tests/system/test_subscriptions.py", "tests/system/test_keyring_grid.py",
-           "tests/fuzz/test_fuzzers.py", "tests/system/test_refresh_clock.py",
-           "tests/system/test_scenarios.py", "tests/system/test_cli_device.py",
+           "tests/system/test_refresh_clock.py", "tests/system/test_scenarios.py",
+           "tests/system/test_cli_device.py", "tests/system/test_deliveries.py",
            "tests/crash/test_kill_refresh.py", "tests/system/test_http_chaos.py",
            "tests/system/test_http_limits.py", "tests/unit/test_programs.py",
-           "tests/system/test_keyring.py", "tests/system/test_push.py"]
+           "tests/system/test_keyring.py", "tests/system/test_push.py",
+           "tests/system/test_consumers.py", "tests/system/test_canaries.py",
+           "tests/fuzz/test_fuzzers.py"]    # not while packages are built: both take a processor
 TOGETHER = ("tests/packaging",)     # folders whose files share what they build
 
 
