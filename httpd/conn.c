@@ -276,8 +276,12 @@ process(struct conn *conn)
 static void
 begin_deadline(struct conn *conn)
 {
+	int64_t ms = phase_ms[conn->phase];
+
+	if (conn->phase == CONN_IDLE && conn->conns->httpd->draining)
+		ms = DRAIN_IDLE_MS;
 	if (conn->changed && conn->phase != CONN_DEAD)
-		conn->deadline = time_boot_ms() + phase_ms[conn->phase];
+		conn->deadline = time_boot_ms() + ms;
 	conn->changed = false;
 }
 
@@ -297,7 +301,7 @@ run(struct conn *conn)
 	if (conn->phase > CONN_PENDING)
 		goto out;
 	if (conn->phase < CONN_PENDING && !conn->writing) {
-		if (conn->eof || (conn->phase == CONN_IDLE && conn_must_close(conn)))
+		if (conn->eof)
 			conn_set_phase(conn, CONN_DEAD);
 		else
 			conn_set_reading(conn, true);
@@ -334,6 +338,20 @@ on_read(evutil_socket_t fd, short what, void *arg)
 			run(conn);
 	}
 	leave(conn);
+}
+
+bool
+conn_take_last(struct conn *conn)
+{
+	bool came;
+
+	enter(conn);
+	conn_read(conn);
+	came = buf_length(&conn->in) > 0 || conn->phase == CONN_DEAD;
+	if (came && conn->phase < CONN_PENDING)
+		run(conn);
+	leave(conn);
+	return came;
 }
 
 static void

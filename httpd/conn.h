@@ -29,7 +29,8 @@ size_t conns_count(const struct conns *conns);
 /* Bytes in the buffers of all of them. */
 size_t conns_memory(const struct conns *conns);
 
-/* Closes the ones that wait for a request, and the others after their answer. */
+/* Closes the ones that have waited long for a request (DRAIN_IDLE_MS), and the others
+ * after their next answer, which says so. What has arrived already is answered. */
 void conns_drain(struct conns *conns);
 
 /* Writes the state to the log (SIGUSR1). */

@@ -82,6 +82,11 @@ void conn_free(struct conn *conn);
 /* Changes the phase, whose deadline begins when run() returns. Dead stays dead. */
 void conn_set_phase(struct conn *conn, enum conn_phase phase);
 
+/* Before an idle connection is closed: a request may have come since the loop looked,
+ * and closing would destroy it. True when something came, which is taken care of by
+ * then; the connection may be gone. */
+bool conn_take_last(struct conn *conn);
+
 /* Answers 503, as there is no memory for the rest of the request. */
 void conn_refuse_full(struct conn *conn);
 

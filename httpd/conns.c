@@ -22,6 +22,16 @@ shrink(struct conn *conn, int64_t now)
 	conn_charge(conn);
 }
 
+/* The time of a connection is over. */
+static void
+expire(struct conn *conn)
+{
+	if (conn->phase == CONN_IDLE && !conn->writing && conn_take_last(conn))
+		return;
+	conn->slow = conn->writing;
+	conn_free(conn);
+}
+
 static void
 on_sweep(evutil_socket_t fd, short what, void *arg)
 {
@@ -35,12 +45,10 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	for (conn = TAILQ_FIRST(&conns->list); conn; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
 		/* A peer that takes its answer slowly has the time that this needs. */
-		if ((conn->writing ? conn->write_by : conn->deadline) <= now) {
-			conn->slow = conn->writing;
-			conn_free(conn);
-		} else {
+		if ((conn->writing ? conn->write_by : conn->deadline) <= now)
+			expire(conn);
+		else
 			shrink(conn, now);
-		}
 	}
 }
 
@@ -90,13 +98,17 @@ conns_are_full(const struct conns *conns)
 void
 conns_drain(struct conns *conns)
 {
+	int64_t now = time_boot_ms();
 	struct conn *conn;
 	struct conn *next;
 
 	for (conn = TAILQ_FIRST(&conns->list); conn; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (conn->phase == CONN_IDLE && !conn->writing)
-			conn_free(conn);
+		if (conn->phase != CONN_IDLE || conn->writing)
+			continue;
+		conn->deadline += DRAIN_IDLE_MS - IDLE_MS;
+		if (conn->deadline <= now)
+			expire(conn);
 	}
 }
 

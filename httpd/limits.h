@@ -16,6 +16,11 @@
 #define IDLE_MS 15000
 #define LINGER_MS 1000
 
+/* When a front stops, a connection without a request is kept until nothing has come for
+ * this long: whoever is sending one after the other has its next request answered, and
+ * learns from that answer that the connection ends. */
+#define DRAIN_IDLE_MS 1000
+
 /* A peer that does not read is cut when it takes longer than this for WRITE_STEP bytes
  * of answer. */
 #define WRITE_MS 15000

@@ -1,8 +1,8 @@
 """A small Debian that boots in systemd-nspawn, for the packages.
 
 tree() bootstraps a release once, from the mirrors that this machine's apt uses, and keeps it
-under build/; every Machine boots its own copy (an overlay), has a network of its own and
-nothing of it stays. Needs root.
+under build/; workshop_tree() is the same with all that building and testing needs. Every Machine
+boots its own copy (an overlay), has a network of its own and nothing of it stays. Needs root.
 """
 import os
 import pathlib
@@ -15,10 +15,20 @@ import time
 from tests.conftest import ROOT
 
 TREES = ROOT / "build" / "trees"
-# What a Debian with systemd has, beside what the package depends on.
+# What a Debian with systemd has, beside what the package depends on; and what a user's own units
+# need: a session bus and a keyring.
 BASE = "systemd,systemd-sysv,dbus,ca-certificates,adduser,debconf"
-DEPENDS = ("ca-certificates libevent-core-2.1-7 libcurl4 libjansson4 libmsgpackc2 libqrencode4 "
-           "libsecret-1-0 libsqlite3-0 libssl3").split()
+DESKTOP = "dbus-user-session libpam-systemd gnome-keyring libsecret-tools python3-minimal".split()
+DEPENDS = {
+    "bookworm": "ca-certificates libevent-core-2.1-7 libcurl4 libjansson4 libmsgpackc2 "
+                "libqrencode4 libsecret-1-0 libsqlite3-0 libssl3".split(),
+    "trixie": "ca-certificates libevent-core-2.1-7t64 libcurl4t64 libjansson4 libmsgpack-c2 "
+              "libqrencode4 libsecret-1-0 libsqlite3-0 libssl3t64".split(),
+}
+# Packages that another release calls otherwise, or that the tests there do without.
+OTHER_NAMES = {"trixie": {"libmsgpack-dev": "libmsgpack-c-dev"}}
+LEFT_OUT = {"libclang-rt-14-dev", "clang", "chromium", "nodejs", "npm", "lintian", "rpmlint",
+            "devscripts", "debootstrap", "systemd-container", "man-db", "rpm", "python3-venv"}
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
           "--capability=all", "--system-call-filter=@memlock seccomp landlock_create_ruleset "
           "landlock_add_rule landlock_restrict_self", "--link-journal=no", "--boot"]
@@ -76,11 +86,23 @@ def run_or_fail(*command, **options):
     return result.stdout
 
 
+def install(folder, packages):
+    """Updates a tree and installs packages into it, by its own apt."""
+    shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
+    for words in (["update"], ["dist-upgrade"], ["install", *packages]):
+        run_or_fail("chroot", folder, "apt-get", "-q", "-y", "--no-install-recommends", *words,
+                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    run_or_fail("chroot", folder, "apt-get", "clean")
+    shutil.rmtree(folder / "var/lib/apt/lists", ignore_errors=True)
+    (folder / "etc/resolv.conf").unlink()
+
+
 def tree(release="bookworm"):
     """The folder of a release, ready to boot, with all updates and what the package needs."""
     folder = TREES / release
     stamp = folder.with_suffix(".ready")
-    if stamp.exists():
+    wanted = " ".join([BASE, *DESKTOP, *DEPENDS[release]])
+    if stamp.exists() and stamp.read_text() == wanted:
         return folder
     mirror, lines = sources_for(release)
     assert mirror, "apt has no source of this Debian on this machine"
@@ -88,14 +110,37 @@ def tree(release="bookworm"):
     TREES.mkdir(parents=True, exist_ok=True)
     run_or_fail("debootstrap", "--variant=minbase", f"--include={BASE}", release, folder, mirror)
     (folder / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
-    shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
-    for words in (["update"], ["dist-upgrade"], ["install", *DEPENDS]):
-        run_or_fail("chroot", folder, "apt-get", "-q", "-y", "--no-install-recommends", *words,
-                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    run_or_fail("chroot", folder, "apt-get", "clean")
-    shutil.rmtree(folder / "var/lib/apt/lists", ignore_errors=True)
-    (folder / "etc/resolv.conf").unlink()
-    stamp.touch()
+    install(folder, [*DESKTOP, *DEPENDS[release]])
+    stamp.write_text(wanted)
+    return folder
+
+
+def workshop_packages(release):
+    """What building and the tests need, by the names of that release."""
+    names = OTHER_NAMES.get(release, {})
+    found = []
+    for file in ("packaging/debian-packages.txt", "packaging/debian-build-packages.txt",
+                 "tests/debian-packages.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            name = line.partition("#")[0].strip()
+            if name and name not in LEFT_OUT:
+                found.append(names.get(name, name))
+    return found
+
+
+def workshop_tree(release):
+    """A release's tree with a compiler and what the system's tests use."""
+    base = tree(release)
+    folder = TREES / f"{release}-workshop"
+    stamp = folder.with_suffix(".ready")
+    packages = workshop_packages(release)
+    wanted = base.with_suffix(".ready").read_text() + " ".join(packages)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    run_or_fail("cp", "-a", "--reflink=auto", base, folder)
+    install(folder, packages)
+    stamp.write_text(wanted)
     return folder
 
 
