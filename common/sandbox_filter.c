@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/seccomp.h>
 #include <seccomp.h>
 
 #include "common/sandbox_filter.h"
@@ -185,6 +187,18 @@ fill(scmp_filter_ctx filter, const struct sandbox_table *table)
 	return result;
 }
 
+/* The library makes no filter with an action that the kernel does not offer, and does
+ * not say why: the call is forbidden to us, or there is none. */
+static int
+why_no_filter(void)
+{
+	const uint32_t action = TRACE ? SECCOMP_RET_TRAP : SECCOMP_RET_KILL_PROCESS;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+		return -errno;
+	return -ENOMEM;
+}
+
 int
 sandbox_filter_load(const struct sandbox_table *table)
 {
@@ -192,7 +206,7 @@ sandbox_filter_load(const struct sandbox_table *table)
 	int result;
 
 	if (!filter)
-		return -ENOMEM;
+		return why_no_filter();
 	result = fill(filter, table);
 	if (result == 0 && TRACE)
 		result = trace();

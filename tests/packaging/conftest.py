@@ -4,12 +4,16 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.packaging.machine import Machine
+from tests.packaging.workshop import Workshop
 
 OUT = ROOT / "build" / "packages-tested"
+RELEASE = "bookworm"        # what the packages are built on
 
 
 def fingerprint():
@@ -56,6 +60,21 @@ class Packages:
     def deb(self):
         return self._build("deb")
 
+    @functools.cache
+    def deb_for(self, release):
+        """Built in that release: it names that release's libraries."""
+        if release == RELEASE:
+            return self.deb
+        workshop = Workshop(release)
+        stamp = workshop.build / "fingerprint"
+        if not stamp.exists() or stamp.read_text() != self.fingerprint:
+            stamp.unlink(missing_ok=True)
+            workshop.package()
+            stamp.write_text(self.fingerprint)
+        found, = (one for one in (workshop.build / "packages").glob("*.deb")
+                  if "dbgsym" not in one.name)
+        return found
+
     @functools.cached_property
     def rpm(self):
         return self._build("rpm")
@@ -72,3 +91,23 @@ def unpacked(packages, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deb")
     subprocess.run(["dpkg-deb", "-x", packages.deb, folder], check=True)
     return folder
+
+
+in_the_long_run = pytest.mark.skipif(not os.environ.get("STREAMHOLD_LONG"),
+                                     reason="the long run boots Debian 13 as well")
+
+
+@pytest.fixture(scope="session", params=[
+    "bookworm", pytest.param("trixie", marks=in_the_long_run)])
+def machine(packages, request):
+    """A fresh machine on which its release's package was installed; one boot for all tests."""
+    folder = tempfile.mkdtemp(prefix="machine-", dir=ROOT / "build")
+    try:
+        package = packages.deb_for(request.param)
+        with Machine(folder, request.param) as found:
+            found.package = package
+            found.deb = found.copy(package)
+            found.installed = found.run(f"apt-get install -q -y {found.deb}")
+            yield found
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

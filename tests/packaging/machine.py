@@ -4,6 +4,7 @@ tree() bootstraps a release once, from the mirrors that this machine's apt uses,
 under build/; workshop_tree() is the same with all that building and testing needs. Every Machine
 boots its own copy (an overlay), has a network of its own and nothing of it stays. Needs root.
 """
+import json
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ TREES = ROOT / "build" / "trees"
 # What a Debian with systemd has, beside what the package depends on; and what a user's own units
 # need: a session bus and a keyring.
 BASE = "systemd,systemd-sysv,dbus,ca-certificates,adduser,debconf"
-DESKTOP = "dbus-user-session libpam-systemd gnome-keyring libsecret-tools python3-minimal".split()
+DESKTOP = "dbus-user-session libpam-systemd gnome-keyring libsecret-tools".split()
 DEPENDS = {
     "bookworm": "ca-certificates libevent-core-2.1-7 libcurl4 libjansson4 libmsgpackc2 "
                 "libqrencode4 libsecret-1-0 libsqlite3-0 libssl3".split(),
@@ -29,10 +30,13 @@ DEPENDS = {
 OTHER_NAMES = {"trixie": {"libmsgpack-dev": "libmsgpack-c-dev"}}
 LEFT_OUT = {"libclang-rt-14-dev", "clang", "chromium", "nodejs", "npm", "lintian", "rpmlint",
             "devscripts", "debootstrap", "systemd-container", "man-db", "rpm", "python3-venv"}
+# A machine's own rights, and the calls with which programs confine themselves.
+CONFINED = ["--capability=all", "--system-call-filter=@memlock seccomp landlock_create_ruleset "
+            "landlock_add_rule landlock_restrict_self"]
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
-          "--capability=all", "--system-call-filter=@memlock seccomp landlock_create_ruleset "
-          "landlock_add_rule landlock_restrict_self", "--link-journal=no", "--boot"]
+          *CONFINED, "--link-journal=no", "--boot"]
 BOOT_S = 60
+SERVICES = ("streamhold-broker", "streamhold-api", "streamhold-webhook")
 
 
 def can_boot():
@@ -118,7 +122,7 @@ def tree(release="bookworm"):
 def workshop_packages(release):
     """What building and the tests need, by the names of that release."""
     names = OTHER_NAMES.get(release, {})
-    found = []
+    found = ["python3-pytest-rerunfailures"]
     for file in ("packaging/debian-packages.txt", "packaging/debian-build-packages.txt",
                  "tests/debian-packages.txt"):
         for line in (ROOT / file).read_text().splitlines():
@@ -257,3 +261,39 @@ class Machine:
         self.console.close()
         for name in ("upper", "work", "root"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def wait(ready, what, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if ready():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def overall(machine):
+    """The word that `streamhold status` begins with, or None."""
+    try:
+        return json.loads(machine.run("streamhold status --json 2>/dev/null", check=False))["overall"]
+    except ValueError:
+        return None
+
+
+def wait_ok(machine, seconds=15):
+    wait(lambda: overall(machine) == "ok", "everything to be well", seconds)
+
+
+def get(machine, url, seconds=10):
+    """Status of a GET from within the machine; 0 when there is no answer."""
+    found = subprocess.run(machine.network("curl", "-s", "--noproxy", "*", "-o", "/dev/null", "-w",
+                                           "%{http_code}", "--max-time", str(seconds), url),
+                           capture_output=True, text=True)
+    return int(found.stdout or 0)
+
+
+def stop_all(machine):
+    """The target is stopped at once, its parts a moment later."""
+    machine.run("systemctl stop streamhold.target")
+    wait(lambda: not machine.run("systemctl list-units --no-legend --state=active,deactivating "
+                                 "'streamhold*'"), "all units to stop")
