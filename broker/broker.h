@@ -23,6 +23,7 @@ struct fetcher;
 struct accounts;
 struct ingest;
 struct retention;
+struct backfill;
 struct latency;
 struct silence;
 struct kick_upkeep;
@@ -95,6 +96,7 @@ struct broker {
 	struct accounts *accounts;
 	struct ingest *ingest;
 	struct retention *retention;
+	struct backfill *backfill;
 	struct latency *latency;
 	struct silence *silence;
 	struct kick_upkeep *kick_upkeep;

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 
+#include "broker/backfill.h"
 #include "broker/events/ingest.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/flow.h"
@@ -168,6 +169,8 @@ static void
 put_database(struct sink *sink)
 {
 	struct store_stats stats;
+	const char *backfill;
+	uint64_t rows;
 
 	store_stats(sink->broker->store, &stats);
 	put_text(sink, "path", sink->broker->paths.database);
@@ -182,6 +185,10 @@ put_database(struct sink *sink)
 	put_number(sink, "failures", stats.failures);
 	put_number(sink, "commit_us", stats.commit_us);
 	put_number(sink, "backlog", store_backlog(sink->broker->store));
+	backfill = backfill_running(sink->broker, &rows);
+	put_text(sink, "backfill", backfill);
+	if (backfill)
+		put_number(sink, "backfill_rows", rows);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "broker/admin.h"
+#include "broker/backfill.h"
 #include "broker/consumers/consumers.h"
 #include "broker/events/hub.h"
 #include "broker/events/ingest.h"
@@ -308,6 +309,7 @@ start_peers(struct broker *broker, const struct options *options)
 	    vault_backend(broker->vault));
 	running.watchdog = watchdog_new(broker->base);
 	process_notify("READY=1");
+	backfill_start(broker);
 }
 
 /* Stopping: no new work, answers for what is in progress, everything stored, closed. */
@@ -332,6 +334,7 @@ stop(struct broker *broker)
 	store_close(broker->store);
 	fetcher_free(broker->fetcher);
 	retention_stop(broker);
+	backfill_stop(broker);
 	latency_stop(broker);
 	silence_stop(broker);
 	trigger_key_stop(broker);

@@ -142,3 +142,45 @@ def test_an_older_program_leaves_a_newer_database_alone(upgrade):
     assert done.returncode == 1 and "newer version" in done.stderr
     assert f"schema {upgrade.count + 1}" in done.stderr and "install that version" in done.stderr
     assert schema(upgrade.file) == before
+
+
+ROWS = 300      # five pieces of STORE_BACKFILL_ROWS
+
+
+def rows_of(file):
+    copy = file.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for path in file.parent.glob(file.name + "*"):
+        shutil.copy(path, copy)
+    with sqlite3.connect(copy / file.name) as database:
+        found = [row[0] for row in database.execute("SELECT touched FROM rows ORDER BY id")]
+    database.close()
+    return found
+
+
+def test_long_work_goes_on_where_it_was_killed(upgrade):
+    """At each statement of it, twice in a row: no row is left out, none is worked on twice."""
+    upgrade.prepare(upgrade.count)
+    with sqlite3.connect(upgrade.old) as database:
+        database.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, touched INTEGER NOT NULL)")
+        # With gaps, and keys on both sides of nought.
+        database.executemany("INSERT INTO rows VALUES (?, 0)", [(3 * n - 200,) for n in range(ROWS)])
+    database.close()
+    upgrade.restore()
+    total = upgrade.driver("fill", upgrade.file)
+    assert rows_of(upgrade.file) == [1] * ROWS
+    assert total > 30
+    parts = set()
+    for nth in range(1, total + 1):
+        upgrade.restore()
+        done = upgrade.driver("fill", upgrade.file, nth, fails=True)
+        assert done.returncode == -9, f"statement {nth} of {total} was not reached"
+        left = rows_of(upgrade.file)
+        assert left == sorted(left, reverse=True) and set(left) <= {0, 1}
+        parts.add(sum(left))
+        upgrade.driver("fill", upgrade.file, max(1, nth // 2), fails=True)
+        upgrade.driver("fill", upgrade.file)
+        assert rows_of(upgrade.file) == [1] * ROWS
+    assert parts == {0, 64, 128, 192, 256}
+    assert upgrade.driver("fill", upgrade.file) < 10        # it is over: nothing is done again

@@ -7,6 +7,8 @@
  *   schema_driver open FILE        opens it as the broker does; prints how many
  *                                  statements that took
  *   schema_driver open FILE NTH    the same, SIGKILL at the beginning of the NTH
+ *   schema_driver fill FILE [NTH]  works on all rows of table `rows`, as the broker
+ * does when it is ready; prints how many statements that took
  */
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include <sqlite3.h>
 
 #include "broker/store/store.h"
+#include "broker/store/store_backfill.h"
 #include "broker/store/store_schema.h"
 
 static unsigned long statements;
@@ -83,6 +86,50 @@ open_file(const char *file)
 	return 0;
 }
 
+static const struct store_backfill_step fill_step = { "of the test", "rows",
+	"SELECT id FROM rows WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+	"UPDATE rows SET touched = touched + 1 WHERE id > ?1 AND id <= ?2" };
+
+struct fill_job {
+	struct store_job job;
+	struct store_backfill work;
+	int result;
+};
+
+static int
+run_fill(struct store_job *job, struct db *db)
+{
+	return store_backfill_run(db, &((struct fill_job *)job)->work);
+}
+
+static void
+done_fill(struct store_job *job, int result)
+{
+	((struct fill_job *)job)->result = result;
+}
+
+static int
+fill_file(const char *file, unsigned long nth)
+{
+	struct fill_job fill = { .job = { .run = run_fill, .done = done_fill },
+		.work = { .step = &fill_step } };
+	struct event_base *base = event_base_new();
+	char error[STORE_ERROR_SIZE];
+	struct store *store;
+
+	if (sqlite3_auto_extension((void (*)(void))watch) != SQLITE_OK ||
+	    store_open(base, file, &store, error) < 0)
+		return 1;
+	statements = 0;
+	deadly = nth;
+	while (!fill.work.over && !fill.work.trouble && !fill.result)
+		store_run_now(store, &fill.job);
+	printf("%lu\n", statements);
+	store_close(store);
+	event_base_free(base);
+	return fill.work.over ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -90,6 +137,8 @@ main(int argc, char **argv)
 		return printf("%zu\n", store_schema_count) < 0;
 	if (argc == 4 && strcmp(argv[1], "make") == 0)
 		return make(argv[2], strtoul(argv[3], NULL, 10));
+	if (argc >= 3 && strcmp(argv[1], "fill") == 0)
+		return fill_file(argv[2], argc > 3 ? strtoul(argv[3], NULL, 10) : 0);
 	if (argc >= 3 && strcmp(argv[1], "open") == 0) {
 		deadly = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
 		return open_file(argv[2]);
