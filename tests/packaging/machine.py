@@ -17,9 +17,9 @@ from tests.conftest import ROOT
 
 TREES = ROOT / "build" / "trees"
 # What a Debian with systemd has, beside what the package depends on; and what a user's own units
-# need: a session bus and a keyring.
+# need: a session bus and a keyring. rpm, for the scripts of the other package.
 BASE = "systemd,systemd-sysv,dbus,ca-certificates,adduser,debconf"
-DESKTOP = "dbus-user-session libpam-systemd gnome-keyring libsecret-tools".split()
+DESKTOP = "dbus-user-session libpam-systemd gnome-keyring libsecret-tools rpm".split()
 DEPENDS = {
     "bookworm": "ca-certificates libevent-core-2.1-7 libcurl4 libjansson4 libmsgpackc2 "
                 "libqrencode4 libsecret-1-0 libsqlite3-0 libssl3".split(),
