@@ -109,6 +109,8 @@ struct broker {
 	struct front_state webhook;
 	uint64_t flow_number;
 	LIST_HEAD(hub_listeners, hub_listener) hub_listeners; /* events/hub.h */
+	uint64_t hub_run;   /* which start of a broker this is, by chance; never 0 */
+	uint64_t hub_began; /* the last seq when it started */
 	LIST_HEAD(broker_counters, counter) counters;
 	const char *storage_trouble; /* NULL, or why nothing can be stored */
 	struct metric_source metric_sources[METRIC_SOURCES_MAX];

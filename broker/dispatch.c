@@ -56,6 +56,7 @@ static const struct {
 	{ MSG_trigger, CLIENT_admin, on_trigger },
 	{ MSG_consumer_put, BOTH_ENDS, on_consumer_put },
 	{ MSG_consumer_forward, CLIENT_admin, on_consumer_forward },
+	{ MSG_consumer_rotate, BOTH_ENDS, on_consumer_rotate },
 	{ MSG_consumers_list, BOTH_ENDS, on_consumers_list },
 	{ MSG_consumer_delete, BOTH_ENDS, on_consumer_delete },
 	{ MSG_consumer_events, BOTH_ENDS, on_consumer_events },

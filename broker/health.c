@@ -13,6 +13,7 @@
 #include "broker/health.h"
 #include "broker/memory.h"
 #include "broker/oauth/oauth.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/log.h"
 #include "common/time.h"
@@ -122,6 +123,18 @@ judge_logins(struct broker *broker)
 	return judgement;
 }
 
+/* Whether the platform sends what is wanted. A login that the app token stands in for
+ * is trouble of the logins. */
+static struct judgement
+judge_subscriptions(struct broker *broker)
+{
+	struct judgement judgement = { .state = "healthy" };
+
+	if (subscriptions_health(broker, judgement.detail) == SUBSCRIPTIONS_trouble)
+		judgement.state = "degraded";
+	return judgement;
+}
+
 static const struct {
 	const char *component;
 	bool needed; /* for readiness */
@@ -133,6 +146,7 @@ static const struct {
 	{ "webhooks", false, judge_webhooks },
 	{ "events", false, judge_events },
 	{ "logins", false, judge_logins },
+	{ "subscriptions", false, judge_subscriptions },
 };
 
 static void

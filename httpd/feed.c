@@ -7,6 +7,9 @@
  *   tell    stream.c, once for each answer
  *   pause   FEED_PAUSE_MS, so that the work for many single events is bounded
  *
+ * A broker that was started with an older database, a backup that was put back, does
+ * not know the newest events. Then the feed begins anew where that one began.
+ *
  * Owns the ring and its one request to the broker. Called by stream.c.
  */
 #include <stdlib.h>
@@ -36,6 +39,7 @@ struct feed {
 	uint64_t base;
 	uint64_t last;
 	uint64_t replays; /* as in events_list */
+	uint64_t run;     /* as in events_list */
 	struct proto_msg msg;
 	struct link_request ask;
 	struct event *pause;
@@ -211,6 +215,31 @@ on_pause(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_span(struct feed *feed, const struct proto_events_span *told)
+{
+	const struct proto_events_span span = *told; /* outlives the request */
+	const bool replaced = feed->known && feed->run && feed->run != span.run &&
+	    span.began < feed->last;
+
+	feed->replays = span.replay + 1;
+	feed->run = span.run;
+	if (!replaced)
+		return;
+	log_warning("feed",
+	    "the broker's database is an older one: it ended at %llu, and %llu was "
+	    "handed out before; all readers begin anew",
+	    (unsigned long long)span.began, (unsigned long long)feed->last);
+	/* The rest of this answer leaves out what that database has below. */
+	link_cancel(feed->httpd->link, &feed->ask);
+	forget_coming(feed);
+	while (feed->count > 0)
+		drop_oldest(feed);
+	feed->base = feed->last = span.began;
+	ask_after(feed, 0);
+	feed->calls.replaced(feed->arg, span.began, span.oldest);
+}
+
+static void
 on_end(struct feed *feed, uint64_t next)
 {
 	bool full = feed->rows == FEED_PAGE_EVENTS;
@@ -245,7 +274,7 @@ on_answer(void *arg, struct proto_msg *answer, bool last)
 	} else if (answer->type == MSG_event || answer->type == MSG_event_part) {
 		take_row(feed, answer);
 	} else if (answer->type == MSG_events_span) {
-		feed->replays = answer->events_span.replay + 1;
+		on_span(feed, &answer->events_span);
 	} else if (answer->type == MSG_list_end) {
 		on_end(feed, answer->list_end.next);
 	} else if (last) {
@@ -262,6 +291,7 @@ ask(struct feed *feed)
 		    .limit = FEED_PAGE_EVENTS,
 		    .bytes = FEED_PAGE_BYTES,
 		    .follow = true,
+		    .run = feed->known ? feed->run : 0,
 		    .replays = feed->replays,
 		    .wait_ms = feed->known ? FEED_WAIT_MS : 0,
 		    .foreign = true,
@@ -289,6 +319,7 @@ feed_stop(struct feed *feed)
 	feed->running = false;
 	feed->known = false;
 	feed->replays = 0;
+	feed->run = 0;
 	link_cancel(feed->httpd->link, &feed->ask);
 	event_del(feed->pause);
 	forget_coming(feed);

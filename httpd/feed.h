@@ -31,10 +31,13 @@ struct feed_event {
 
 /* `changed` is called from the loop when there is more, or the feed got to know where
  * it stands. `repeated` is called for an event that was replayed, which the feed does
- * not keep. They may call feed_stop. */
+ * not keep. `replaced`: the broker has an older database than before, in which nothing
+ * after `last` is what it was; the oldest event there is `oldest`. They may call
+ * feed_stop. */
 struct feed_calls {
 	void (*changed)(void *arg);
 	void (*repeated)(void *arg, const struct feed_event *event);
+	void (*replaced)(void *arg, uint64_t last, uint64_t oldest);
 };
 struct feed *feed_new(struct httpd *httpd, const struct feed_calls *calls, void *arg);
 void feed_free(struct feed *feed);

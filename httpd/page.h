@@ -45,6 +45,7 @@ void page_consumer(struct request *request);
 void page_consumer_put(struct request *request);
 void page_consumer_ack(struct request *request);
 void page_consumer_delete(struct request *request);
+void page_consumer_secret(struct request *request);
 
 /* Whether the name in the path can be one; if not the request was answered. */
 bool page_consumer_name(struct request *request);

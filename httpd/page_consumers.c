@@ -1,7 +1,7 @@
 /*
- * Named consumers: PUT, GET and DELETE /consumers/:name, GET /consumers and POST
- * /consumers/:name/ack. GET /consumers/:name/events is a page of events
- * (page_events.c). What they are: docs/consumers.md.
+ * Named consumers: PUT, GET and DELETE /consumers/:name, GET /consumers, POST
+ * /consumers/:name/ack and PUT /consumers/:name/secret. GET /consumers/:name/events is
+ * a page of events (page_events.c). What they are: docs/consumers.md.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +17,8 @@
 #define NAME_MAX_BYTES 64
 #define FILTER_MAX 1023
 #define INCLUDE_MAX 64
+#define SECRET_MAX 256
+#define OVERLAP_MAX_S 604800
 
 static void
 refuse(struct request *request, const char *sentence)
@@ -80,6 +82,7 @@ add_consumer(struct json_out *json, const struct proto_consumer *row)
 	out_time(json, "created_at", row->created_at);
 	add_when(json, "last_seen_at", row->seen_at);
 	out_text(json, "forward", row->url);
+	add_when(json, "old_secret_until", row->old_until);
 	out_number(json, "dead_letters", row->dead);
 	out_text(json, "state", row->state);
 	out_text(json, "trouble", row->trouble);
@@ -318,6 +321,88 @@ page_consumer_ack(struct request *request)
 		    request, "seq must be the number of the last event that is done");
 	}
 	json_decref(object);
+}
+
+/* ---- A new secret to sign with ---- */
+
+static void
+on_rotated(struct request *request, struct proto_msg *answer, bool last)
+{
+	struct buf *body = respond_scratch();
+	struct json_out json = json_out_on(body);
+
+	(void)last;
+	out_object(&json, NULL);
+	out_text(&json, "message", "Secret changed");
+	out_text(&json, "name", answer->consumer_rotated.name);
+	add_when(&json, "old_secret_until", answer->consumer_rotated.old_until);
+	out_object_end(&json);
+	respond_json(request, body);
+}
+
+/* False: the request is answered. */
+static bool
+take_secret(struct request *request, const json_t *object, const char *key,
+    struct secret *ret_secret)
+{
+	const json_t *value = json_object_get(object, key);
+	const size_t length = json_string_length(value);
+
+	if (!json_is_string(value) || length == 0) {
+		refuse(request, "current and secret are required");
+		return false;
+	}
+	if (length > SECRET_MAX) {
+		refuse(request, "current and secret have at most 256 bytes");
+		return false;
+	}
+	ret_secret->length = length;
+	ret_secret->bytes =
+	    (unsigned char *)request_keep(request, json_string_value(value), length);
+	return true;
+}
+
+static bool
+take_overlap(struct request *request, const json_t *object)
+{
+	struct proto_consumer_rotate *rotate = &request->msg.consumer_rotate;
+	const json_t *value = json_object_get(object, "overlap_s");
+
+	if (!value)
+		return true;
+	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+	    json_integer_value(value) > OVERLAP_MAX_S) {
+		refuse(request, "overlap_s must be a number of seconds, 0 to 604800");
+		return false;
+	}
+	rotate->overlap_said = true;
+	rotate->overlap_s = (uint32_t)json_integer_value(value);
+	return true;
+}
+
+void
+page_consumer_secret(struct request *request)
+{
+	struct proto_consumer_rotate *rotate = &request->msg.consumer_rotate;
+	char error[JSON_IN_ERROR_SIZE];
+	json_t *object;
+	bool fine;
+
+	if (!page_consumer_name(request))
+		return;
+	if (json_in_object(request_body(request), request->parsed->body_length, &object,
+		error) < 0) {
+		refuse(request, error);
+		return;
+	}
+	request->msg.type = MSG_consumer_rotate;
+	rotate->name = request->parameter;
+	fine = take_secret(request, object, "current", &rotate->current) &&
+	    take_secret(request, object, "secret", &rotate->secret) &&
+	    take_overlap(request, object);
+	json_decref(object);
+	if (fine)
+		request_ask(request, ANSWER_MS, on_rotated);
 }
 
 /* ---- Removing ---- */

@@ -20,7 +20,7 @@ static const char broker_away[] = "the broker is not connected";
 /* What /status always shows beside the server itself, in this order. The broker may
  * tell of more, which is shown as it comes. */
 static const char *const component_names[] = { "broker", "database", "keystore",
-	"webhooks", "events", "logins" };
+	"webhooks", "events", "logins", "subscriptions" };
 
 #define COMPONENT_COUNT (sizeof(component_names) / sizeof(component_names[0]))
 

@@ -203,11 +203,12 @@ page_subscriptions_get(struct request *request)
 }
 
 static void
-put(struct request *request, const char *events)
+put(struct request *request, const char *events, bool configured)
 {
 	request->msg.type = MSG_subscription_put;
 	request->msg.subscription_put.username = request->parameter;
 	request->msg.subscription_put.events = events;
+	request->msg.subscription_put.configured = configured;
 	ask(request, ANSWER_MS);
 }
 
@@ -215,7 +216,7 @@ void
 page_subscriptions_delete(struct request *request)
 {
 	if (check_username(request, request->parameter, request->parameter_length))
-		put(request, "");
+		put(request, "", false);
 }
 
 /* Names travel separated by spaces. */
@@ -240,7 +241,8 @@ join_events(const json_t *array, struct buf *joined)
 
 	if (!json_is_array(array))
 		return "events must be an array of event names, as in {\"events\": "
-		       "[\"chat.message.sent\"]}";
+		       "[\"chat.message.sent\"]}, or null for what the "
+		       "configuration says";
 	for (i = 0; i < json_array_size(array); i++) {
 		const json_t *item = json_array_get(array, i);
 
@@ -260,7 +262,8 @@ page_subscriptions_put(struct request *request)
 {
 	struct buf joined = BUF_EMPTY;
 	char error[JSON_IN_ERROR_SIZE];
-	const char *wrong;
+	const char *wrong = NULL;
+	const json_t *events;
 	json_t *object;
 
 	if (!check_username(request, request->parameter, request->parameter_length))
@@ -270,12 +273,15 @@ page_subscriptions_put(struct request *request)
 		refuse(request, error);
 		return;
 	}
-	wrong = join_events(json_object_get(object, "events"), &joined);
+	events = json_object_get(object, "events");
+	if (!json_is_null(events))
+		wrong = join_events(events, &joined);
 	if (wrong)
 		refuse(request, wrong);
 	else
 		put(request,
-		    request_keep(request, buf_bytes(&joined), buf_length(&joined)));
+		    request_keep(request, buf_bytes(&joined), buf_length(&joined)),
+		    json_is_null(events));
 	buf_clear(&joined);
 	json_decref(object);
 }

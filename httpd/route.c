@@ -13,8 +13,9 @@
 
 #define DELIVERY_PATH "/webhooks/kick"
 
-/* Of two patterns that fit a path the first counts, whatever its methods are. Rows of
- * one pattern stand together. HEAD is served wherever GET is. */
+/* Of two patterns that fit a path the first counts, whatever its methods are, unless it
+ * is ROUTE_SHARED. Rows of one pattern stand together. HEAD is served wherever GET is.
+ */
 static const struct route routes[] = {
 	{ HTTP_GET, "/", HTTPD_API, 0, page_home },
 	{ HTTP_GET, "/healthz", HTTPD_API, 0, page_healthz },
@@ -32,6 +33,8 @@ static const struct route routes[] = {
 	{ HTTP_DELETE, "/consumers/:name", HTTPD_API, 0, page_consumer_delete },
 	{ HTTP_GET, "/consumers/:name/events", HTTPD_API, 0, page_consumer_events },
 	{ HTTP_POST, "/consumers/:name/ack", HTTPD_API, ROUTE_BODY, page_consumer_ack },
+	{ HTTP_PUT, "/consumers/:name/secret", HTTPD_API, ROUTE_BODY | ROUTE_SECRET,
+	    page_consumer_secret },
 	{ HTTP_GET, "/oauth/accounts", HTTPD_API, 0, page_accounts },
 	{ HTTP_GET, "/oauth/credentials", HTTPD_API, 0, page_credentials_list },
 	{ HTTP_GET, "/oauth/credentials/:platform", HTTPD_API, 0,
@@ -53,7 +56,8 @@ static const struct route routes[] = {
 	{ HTTP_DELETE, "/oauth/:platform/:username", HTTPD_API, 0,
 	    page_account_delete },
 	{ HTTP_GET, "/subscriptions/kick", HTTPD_API, 0, page_subscriptions_list },
-	{ HTTP_POST, "/subscriptions/kick/sync", HTTPD_API, 0,
+	/* A channel may have this name too. */
+	{ HTTP_POST, "/subscriptions/kick/sync", HTTPD_API, ROUTE_SHARED,
 	    page_subscriptions_sync },
 	{ HTTP_GET, "/subscriptions/kick/:username", HTTPD_API, 0,
 	    page_subscriptions_get },
@@ -132,34 +136,45 @@ find_pattern(enum httpd_role role, const struct url_path *path)
 	return NULL;
 }
 
-/* The row of a method among those of one pattern. */
+/* The row after one whose methods count for the path too, NULL behind the last. `first`
+ * is what find_pattern gave. */
 static const struct route *
-find_method(const struct route *first, enum http_method method)
+next_row(
+    const struct route *first, const struct route *row, const struct url_path *path)
 {
-	const struct route *route;
+	const bool shared = first->flags & ROUTE_SHARED;
+
+	while (++row < routes + ROUTE_COUNT)
+		if (strcmp(row->pattern, first->pattern) == 0 ||
+		    (shared && row->role == first->role && route_fits(row, path)))
+			return row;
+	return NULL;
+}
+
+static const struct route *
+find_method(
+    const struct route *first, enum http_method method, const struct url_path *path)
+{
+	const struct route *row;
 
 	if (method == HTTP_HEAD)
 		method = HTTP_GET;
-	for (route = first; route < routes + ROUTE_COUNT; route++) {
-		if (strcmp(route->pattern, first->pattern) != 0)
-			break;
-		if (route->method == method)
-			return route;
-	}
+	for (row = first; row; row = next_row(first, row, path))
+		if (row->method == method)
+			return row;
 	return NULL;
 }
 
 static void
-refuse_method(struct request *request, const struct route *first)
+refuse_method(
+    struct request *request, const struct route *first, const struct url_path *path)
 {
 	const struct route *route;
 	struct answer answer = { .status = 405, .code = "method_not_allowed" };
 	char allow[64] = "";
 	struct buf *body = respond_scratch();
 
-	for (route = first; route < routes + ROUTE_COUNT; route++) {
-		if (strcmp(route->pattern, first->pattern) != 0)
-			break;
+	for (route = first; route; route = next_row(first, route, path)) {
 		if (*allow)
 			(void)strncat(allow, ", ", sizeof(allow) - strlen(allow) - 1);
 		(void)strncat(allow,
@@ -235,9 +250,9 @@ judge_head(struct request *request, struct http_text raw, struct url_path *path)
 		    request, result == -EINVAL ? &bad_path : &no_route, false);
 		return;
 	}
-	request->route = find_method(route, request->parsed->method);
+	request->route = find_method(route, request->parsed->method, path);
 	if (!request->route) {
-		refuse_method(request, route);
+		refuse_method(request, route, path);
 		return;
 	}
 	route = request->route;

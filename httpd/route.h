@@ -17,6 +17,7 @@ enum {
 	ROUTE_BODY = 1,     /* must have a JSON body */
 	ROUTE_SECRET = 2,   /* secrets pass through: wipe what was read and written */
 	ROUTE_CALLBACK = 4, /* browsers come here from the platforms */
+	ROUTE_SHARED = 8,   /* other methods are those of the next pattern that fits */
 };
 
 struct route {

@@ -247,6 +247,26 @@ on_repeated(void *arg, const struct feed_event *event)
 	}
 }
 
+/* As if each had come back with the last id that it has. */
+static void
+on_replaced(void *arg, uint64_t last, uint64_t oldest)
+{
+	struct streams *streams = arg;
+	struct stream *stream;
+
+	TAILQ_FOREACH (stream, &streams->list, entry) {
+		if (stream->state == STREAM_NEW || stream->cursor <= last)
+			continue;
+		link_cancel(streams->httpd->link, &stream->ask);
+		sse_frame_clear(&stream->frame);
+		say_gap(stream, oldest, "unknown");
+		stream->cursor = 0;
+		stream->started_over = false;
+		set_state(stream, STREAM_WAITING);
+	}
+	pump_all(streams);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -473,8 +493,9 @@ streams_dump(const struct streams *streams)
 struct streams *
 streams_new(struct httpd *httpd)
 {
-	static const struct feed_calls calls = { .changed = on_feed,
-		.repeated = on_repeated };
+	static const struct feed_calls calls = {
+		.changed = on_feed, .repeated = on_repeated, .replaced = on_replaced
+	};
 	struct streams *streams = xcalloc(1, sizeof(*streams));
 
 	streams->httpd = httpd;

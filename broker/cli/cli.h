@@ -66,6 +66,7 @@ struct cli {
 	const char *start;         /* consumers add --start */
 	const char *forward;       /* consumers add --forward */
 	const char *allow_private; /* consumers add --allow-private */
+	const char *overlap;       /* consumers rotate-secret --overlap */
 
 	/* Words that follow the verb. */
 	char **words;
@@ -111,6 +112,7 @@ int verb_subs_list(struct cli *cli);
 int verb_subs_set(struct cli *cli);
 int verb_subs_sync(struct cli *cli);
 int verb_subs_clear(struct cli *cli);
+int verb_subs_reset(struct cli *cli);
 int verb_subs_adopt(struct cli *cli);
 int verb_events_list(struct cli *cli);
 int verb_events_show(struct cli *cli);
@@ -125,6 +127,7 @@ int verb_consumers_dead(struct cli *cli);
 int verb_consumers_retry(struct cli *cli);
 int verb_consumers_enable(struct cli *cli);
 int verb_consumers_test(struct cli *cli);
+int verb_consumers_rotate(struct cli *cli);
 int verb_config_check(struct cli *cli);
 int verb_config_show(struct cli *cli);
 int verb_config_schema(struct cli *cli);

@@ -85,6 +85,8 @@ static const struct option options[] = {
 	{ "forward", 0, "URL", AT(forward), false, "push events to this address" },
 	{ "allow-private", 0, "HOST", AT(allow_private), false,
 	    "the address may lead into a private network" },
+	{ "overlap", 0, "TIME", AT(overlap), false,
+	    "how long the old secret signs as well: 1h, 7d, 0 for not at all" },
 	{ "all", 0, NULL, AT(all), false, "all of them" },
 };
 

@@ -109,6 +109,7 @@ consumers_json(
 	out_json_text(json, "trouble", row->trouble);
 	out_json_time(json, "since", row->since);
 	out_json_time(json, "retry_at", row->retry_at);
+	out_json_time(json, "old_secret_until", row->old_until);
 	out_json_close(json, '}');
 }
 
@@ -227,6 +228,7 @@ consumers_print(const struct proto_consumer *row)
 	line("trouble", row->trouble);
 	line_when("since", row->since);
 	line_when("next attempt", row->retry_at);
+	line_when("old secret", row->old_until);
 }
 
 /* What a person may want to do about it. */

@@ -1,5 +1,6 @@
 /*
- * `streamhold subs list|set|sync|clear|adopt`: event subscriptions of Kick's channels.
+ * `streamhold subs list|set|reset|sync|clear|adopt`: event subscriptions of Kick's
+ * channels.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,6 +405,50 @@ verb_subs_set(struct cli *cli)
 	events = join_events(cli);
 	status = put_and_sync(cli, name, events);
 	free(events);
+	return status;
+}
+
+/* A channel that the configuration does not name, and for which nothing is left to be
+ * removed, cannot be compared: nobody knows it any more. */
+static int
+tell_reset(struct cli *cli, struct client *client, const struct rows *rows)
+{
+	const struct proto_subscription_channel *channel =
+	    &rows->items[0].subscription_channel;
+
+	if (rows->count == 0 || rows->items[0].type != MSG_subscription_channel)
+		return CLI_FAILURE;
+	if (strcmp(channel->source, "none") != 0)
+		return sync_channels(cli, client, channel->username, false, false);
+	if (cli->json)
+		print_json(rows, false, false);
+	else
+		talk("The configuration names no events of %s: none are wanted, and "
+		     "what Streamhold subscribed to is being removed.",
+		    channel->username);
+	if (!cli->json)
+		talk_next("streamhold subs list");
+	return CLI_OK;
+}
+
+int
+verb_subs_reset(struct cli *cli)
+{
+	const char *name = channel_name(cli->words[0]);
+	const struct proto_msg msg = { .type = MSG_subscription_put,
+		.subscription_put = {
+		    .username = name, .events = "", .configured = true } };
+	struct client *client;
+	struct rows rows;
+	int status = name ? client_open(cli, &client) : CLI_USAGE;
+
+	if (status != CLI_OK)
+		return status;
+	status = rows_ask(client, &msg, &rows, NULL);
+	if (status == CLI_OK)
+		status = tell_reset(cli, client, &rows);
+	rows_clear(&rows);
+	client_close(client);
 	return status;
 }
 

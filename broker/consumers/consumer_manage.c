@@ -18,6 +18,7 @@ struct manage_job {
 	char *name;
 	uint64_t consumer;   /* the number of its life */
 	uint64_t generation; /* of its secret */
+	uint64_t old_generation;
 	uint64_t seq;
 	uint64_t count;
 	uint64_t retry;
@@ -71,6 +72,7 @@ job_new(const struct consumer *consumer)
 	job->name = xstrdup(consumer->row.name);
 	job->consumer = consumer->id;
 	job->generation = consumer->row.generation;
+	job->old_generation = consumer->row.old_generation;
 	return job;
 }
 
@@ -126,21 +128,30 @@ run_delete(struct store_job *store_job, struct db *db)
 	const struct manage_job *job = (const struct manage_job *)store_job;
 	int result = store_consumer_delete(db, job->name);
 	char *secret = consumer_secret_name(job->name);
+	char *old_secret = consumer_old_secret_name(job->name);
 
 	if (result == 0)
 		result = store_secret_delete(db, secret);
+	if (result == 0)
+		result = store_secret_delete(db, old_secret);
 	free(secret);
+	free(old_secret);
 	return result;
 }
 
 static void
 forget(const struct manage_job *job, struct consumer *consumer)
 {
+	struct vault *vault = job->steps.broker->vault;
 	char *secret = consumer_secret_name(job->name);
+	char *old_secret = consumer_old_secret_name(job->name);
 
 	if (job->generation)
-		vault_forget(job->steps.broker->vault, secret, job->generation);
+		vault_forget(vault, secret, job->generation);
+	if (job->old_generation)
+		vault_forget(vault, old_secret, job->old_generation);
 	free(secret);
+	free(old_secret);
 	log_info("consumers", "'%s' removed", job->name);
 	consumers_remove(job->steps.broker, consumer);
 }

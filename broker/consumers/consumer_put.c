@@ -32,15 +32,13 @@ struct put_flow {
 	struct secret secret; /* a new one */
 	bool made;            /* the secret was made here */
 	bool forward;         /* the request was consumer_forward */
-	uint64_t outdated;    /* generation of the secret that this one replaces */
 };
 
 struct put_job {
 	struct steps_job steps;
 	struct store_consumer row;
-	bool moved;
+	unsigned changes;  /* STORE_CONSUMER_... */
 	struct buf sealed; /* empty: the secret stays */
-	uint64_t outdated;
 };
 
 static bool check(struct client *, const struct proto_msg *);
@@ -207,8 +205,7 @@ take_start(struct client *client, const struct proto_msg *msg, struct put_flow *
 	oldest = retention_oldest(client->broker);
 	if (seq + 1 < oldest)
 		seq = oldest - 1;
-	put->row.cursor = seq;
-	put->row.handed = seq;
+	put->row.cursor = put->row.given = put->row.handed = seq;
 	return true;
 }
 
@@ -223,6 +220,7 @@ keep(struct put_flow *put, const struct consumer *known)
 	put->row.seen_at = old->seen_at;
 	if (!put->moved) {
 		put->row.cursor = old->cursor;
+		put->row.given = old->given;
 		put->row.handed = old->handed;
 	} else if (old->handed > put->row.handed) {
 		put->row.handed = old->handed;
@@ -253,7 +251,6 @@ take_target(struct client *client, const struct proto_msg *msg, struct put_flow 
 	free(put->row.disabled_reason);
 	put->row.disabled_reason = NULL;
 	put->row.disabled_at = 0;
-	put->outdated = put->row.generation;
 	put->made = !forward->secret.length && !put->row.generation;
 	if (put->made)
 		put->secret = push_secret_make();
@@ -342,8 +339,8 @@ store(struct put_flow *put, const struct buf *sealed)
 
 	flow_step(&put->flow, "store");
 	job->row = put->row;
-	job->moved = put->moved;
-	job->outdated = put->outdated;
+	job->changes = (put->moved ? STORE_CONSUMER_MOVED : 0) |
+	    (sealed ? STORE_CONSUMER_NEW_SECRET : 0);
 	put->row = (struct store_consumer){ .name = NULL };
 	if (sealed)
 		buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
@@ -354,7 +351,7 @@ static int
 run_put(struct store_job *store_job, struct db *db)
 {
 	struct put_job *job = (struct put_job *)store_job;
-	int result = store_consumer_put(db, &job->row, job->moved);
+	int result = store_consumer_put(db, &job->row, job->changes);
 	char *name;
 
 	if (result < 0 || !buf_length(&job->sealed))
@@ -362,31 +359,62 @@ run_put(struct store_job *store_job, struct db *db)
 	name = consumer_secret_name(job->row.name);
 	result = store_secret_put(db, name, job->row.generation, &job->sealed);
 	free(name);
+	name = consumer_old_secret_name(job->row.name);
+	if (result == 0)
+		result = store_secret_delete(db, name);
+	free(name);
 	return result;
 }
 
-/* How far the consumer came while the row was on its way counts; its cursor does not
- * when it is to begin elsewhere. Of that only what the job or a mark has stored is
- * durable. */
+/* A new secret ends those before it; without one they stay as they are by now. */
+static void
+take_over_secrets(struct put_job *job, const struct store_consumer *known)
+{
+	struct vault *vault = job->steps.broker->vault;
+	char *name = consumer_secret_name(known->name);
+	char *old_name = consumer_old_secret_name(known->name);
+
+	if (!(job->changes & STORE_CONSUMER_NEW_SECRET)) {
+		job->row.generation = known->generation;
+		job->row.old_generation = known->old_generation;
+		job->row.old_until = known->old_until;
+	} else if (known->generation) {
+		vault_forget(vault, name, known->generation);
+		if (known->old_generation)
+			vault_forget(vault, old_name, known->old_generation);
+	}
+	free(name);
+	free(old_name);
+}
+
+/* How far the consumer came while the row was on its way counts; its cursor, and what
+ * it was given, do not when it is to begin elsewhere. Of that only what the job or a
+ * mark has stored is durable. */
 static struct consumer *
 take_over(struct put_job *job)
 {
 	struct broker *broker = job->steps.broker;
 	const struct consumer *known = consumers_find(broker, job->row.name);
-	char *name = consumer_secret_name(job->row.name);
-	uint64_t durable = job->row.handed;
+	const bool moved = job->changes & STORE_CONSUMER_MOVED;
+	uint64_t durable = job->row.given;
+	struct consumer *consumer;
 
-	if (known && known->handed_durable > durable)
-		durable = known->handed_durable;
-	if (known && !job->moved)
+	if (known && !moved) {
+		if (known->given_durable > durable)
+			durable = known->given_durable;
 		job->row.cursor = known->row.cursor;
-	if (known && known->row.handed > job->row.handed)
-		job->row.handed = known->row.handed;
-	if (job->outdated && job->outdated != job->row.generation)
-		vault_forget(broker->vault, name, job->outdated);
-	free(name);
+		job->row.given = known->row.given;
+	}
+	if (known) {
+		job->row.epoch = known->row.epoch + moved;
+		if (known->row.handed > job->row.handed)
+			job->row.handed = known->row.handed;
+		take_over_secrets(job, &known->row);
+	}
 	log_info("consumers", "'%s' %s", job->row.name, known ? "changed" : "made");
-	return consumers_set(broker, &job->row, durable);
+	consumer = consumers_set(broker, &job->row, durable);
+	consumer->old_dropping = false;
+	return consumer;
 }
 
 static void

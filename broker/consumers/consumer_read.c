@@ -8,6 +8,8 @@
  *
  * consumer_ack is one job. Between mark and acknowledgement nothing is lost by any
  * crash: what was not acknowledged follows the cursor and is handed out again, marked.
+ * When the consumer's place is set while an acknowledgement is under way, the place
+ * counts (store_consumer_mark).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +34,7 @@ struct read_flow {
 struct mark_job {
 	struct steps_job steps;
 	uint64_t consumer;
-	char *name;
-	uint64_t cursor;
-	uint64_t handed;
-	int64_t seen_at;
+	struct store_mark mark;
 };
 
 static void read_release(struct flow *);
@@ -46,6 +45,23 @@ static int run_mark(struct store_job *, struct db *);
 static void on_marked(struct store_job *, int);
 static void answer(struct read_flow *, struct consumer *, uint64_t);
 static void on_acked(struct store_job *, int);
+
+static struct mark_job *
+mark_new(const struct consumer *consumer)
+{
+	struct mark_job *job = xcalloc(1, sizeof(*job));
+
+	job->consumer = consumer->id;
+	job->mark = store_consumer_mark_of(&consumer->row);
+	return job;
+}
+
+static void
+mark_free(struct mark_job *job)
+{
+	free(job->mark.name);
+	free(job);
+}
 
 /* A consumer that asks by itself, or NULL after the request was answered. */
 static struct consumer *
@@ -141,19 +157,13 @@ mark(struct read_flow *read, struct consumer *consumer)
 	struct mark_job *job;
 
 	read->handed_before = consumer->row.handed;
-	if (last > consumer->row.handed)
-		consumer->row.handed = last;
-	if (last <= consumer->handed_durable) {
+	consumer_give(consumer, last);
+	if (last <= consumer->given_durable) {
 		answer(read, consumer, last);
 		return;
 	}
 	flow_step(&read->flow, "mark");
-	job = xcalloc(1, sizeof(*job));
-	job->consumer = consumer->id;
-	job->name = xstrdup(consumer->row.name);
-	job->cursor = consumer->row.cursor;
-	job->handed = consumer->row.handed;
-	job->seen_at = consumer->row.seen_at;
+	job = mark_new(consumer);
 	steps_submit(&read->flow, &job->steps, run_mark, on_marked);
 }
 
@@ -162,8 +172,7 @@ run_mark(struct store_job *store_job, struct db *db)
 {
 	const struct mark_job *job = (const struct mark_job *)store_job;
 
-	return store_consumer_mark(
-	    db, job->name, job->cursor, job->handed, job->seen_at);
+	return store_consumer_mark(db, &job->mark);
 }
 
 static void
@@ -171,8 +180,8 @@ note_durable(const struct mark_job *job)
 {
 	struct consumer *consumer = consumers_find_id(job->steps.broker, job->consumer);
 
-	if (consumer && consumer->handed_durable < job->handed)
-		consumer->handed_durable = job->handed;
+	if (consumer && consumer->given_durable < job->mark.given)
+		consumer->given_durable = job->mark.given;
 }
 
 static void
@@ -190,8 +199,7 @@ on_marked(struct store_job *store_job, int result)
 		fail_changed(read);
 	else if (read)
 		answer(read, consumer, read->events[read->count - 1].seq);
-	free(job->name);
-	free(job);
+	mark_free(job);
 }
 
 /* `next` is what an acknowledgement of the whole page would name. */
@@ -236,24 +244,36 @@ ack_release(struct flow *flow)
 	free(flow);
 }
 
+/* Of something that was handed out before its place was set, or never. */
+static void
+refuse_ack(struct client *client, const struct proto_msg *msg,
+    const struct store_consumer *row)
+{
+	const uint64_t seq = msg->consumer_ack.seq;
+	const bool before = seq <= row->handed;
+	char sentence[200];
+
+	(void)snprintf(sentence, sizeof(sentence),
+	    "Event %llu was not handed out to this consumer%s; the last one that "
+	    "was is %llu",
+	    (unsigned long long)seq, before ? " since its place was set" : "",
+	    (unsigned long long)row->given);
+	client_fail(client, msg->rid, ERR_conflict, sentence);
+}
+
 void
 on_consumer_ack(struct client *client, struct proto_msg *msg)
 {
 	struct consumer *consumer =
 	    find_asking(client, msg->rid, msg->consumer_ack.name);
 	const uint64_t seq = msg->consumer_ack.seq;
-	char sentence[200];
 	struct mark_job *job;
 	struct flow *flow;
 
 	if (!consumer)
 		return;
-	if (seq > consumer->row.handed) {
-		(void)snprintf(sentence, sizeof(sentence),
-		    "Event %llu was not handed out to this consumer; the last one that "
-		    "was is %llu",
-		    (unsigned long long)seq, (unsigned long long)consumer->row.handed);
-		client_fail(client, msg->rid, ERR_conflict, sentence);
+	if (seq > consumer->row.given) {
+		refuse_ack(client, msg, &consumer->row);
 		return;
 	}
 	flow = xcalloc(1, sizeof(*flow));
@@ -267,13 +287,18 @@ on_consumer_ack(struct client *client, struct proto_msg *msg)
 		return;
 	}
 	flow_step(flow, "store");
-	job = xcalloc(1, sizeof(*job));
-	job->consumer = consumer->id;
-	job->name = xstrdup(consumer->row.name);
-	job->cursor = seq;
-	job->handed = consumer->row.handed;
-	job->seen_at = consumer->row.seen_at;
+	job = mark_new(consumer);
+	job->mark.cursor = seq;
 	steps_submit(flow, &job->steps, run_mark, on_acked);
+}
+
+/* The consumer that was acknowledged; its filters may have been changed meanwhile. */
+static struct consumer *
+find_acked(const struct mark_job *job)
+{
+	struct broker *broker = job->steps.broker;
+
+	return broker->consumers ? consumers_find(broker, job->mark.name) : NULL;
 }
 
 static void
@@ -281,18 +306,23 @@ on_acked(struct store_job *store_job, int result)
 {
 	struct mark_job *job = (struct mark_job *)store_job;
 	struct flow *flow = steps_done(&job->steps);
-	struct consumer *consumer = consumers_find_id(job->steps.broker, job->consumer);
+	struct consumer *consumer = find_acked(job);
+	const bool moved = consumer && consumer->row.epoch != job->mark.epoch;
 
 	if (result == 0)
 		note_durable(job);
-	if (result == 0 && consumer && job->cursor > consumer->row.cursor)
-		consumer->row.cursor = job->cursor;
+	if (result == 0 && consumer && !moved &&
+	    job->mark.cursor > consumer->row.cursor)
+		consumer->row.cursor = job->mark.cursor;
 	if (flow && result < 0)
 		steps_fail_store(flow, result);
 	else if (flow && !consumer)
 		flow_fail(flow, ERR_not_found, "The consumer was removed meanwhile");
+	else if (flow && moved)
+		flow_fail(flow, ERR_conflict,
+		    "The place of this consumer was set at the same time; ask for its "
+		    "events first");
 	else if (flow)
 		consumer_answer(flow, consumer, false);
-	free(job->name);
-	free(job);
+	mark_free(job);
 }

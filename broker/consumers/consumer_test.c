@@ -31,7 +31,7 @@ struct test_flow {
 	int64_t began; /* boot-time ms */
 };
 
-static void on_key(void *, struct secret *, const char *);
+static void on_key(void *, struct push_secrets *, const char *);
 static void on_reply(void *, struct fetch_reply *);
 
 static void
@@ -68,8 +68,8 @@ on_consumer_test(struct client *client, struct proto_msg *msg)
 	    STEPS_LOGIN_DEADLINE_MS, release);
 	test->consumer = consumer->id;
 	flow_step(&test->flow, "key");
-	flow_wait(
-	    &test->flow, cancel_key, push_key_load(client->broker, name, on_key, test));
+	flow_wait(&test->flow, cancel_key,
+	    push_key_load(client->broker, consumer, on_key, test));
 }
 
 /* The event is in no database: its seq is 0, which no event has. */
@@ -97,7 +97,7 @@ compose(struct test_flow *test, struct buf *body)
 }
 
 static void
-on_key(void *arg, struct secret *secret, const char *trouble)
+on_key(void *arg, struct push_secrets *secrets, const char *trouble)
 {
 	struct test_flow *test = arg;
 	struct consumer *consumer =
@@ -109,17 +109,16 @@ on_key(void *arg, struct secret *secret, const char *trouble)
 		flow_fail(&test->flow, ERR_not_found, "The consumer was removed");
 		return;
 	}
-	if (trouble || push_secret_check(secret) < 0) {
-		flow_fail(&test->flow, ERR_keystore_unavailable,
-		    trouble ? trouble : "its secret is no whsec_ secret");
+	if (trouble) {
+		flow_fail(&test->flow, ERR_keystore_unavailable, trouble);
 		return;
 	}
 	flow_step(&test->flow, "send");
 	compose(test, &body);
 	test->began = time_boot_ms();
 	steps_wait_fetch(&test->flow,
-	    push_send(test->flow.broker, &consumer->row, secret, test->id, &body, false,
-		on_reply, test));
+	    push_send(test->flow.broker, &consumer->row, secrets, test->id, &body,
+		false, on_reply, test));
 	buf_clear(&body);
 }
 

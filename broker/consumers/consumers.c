@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "broker/consumers/consumers.h"
 #include "broker/consumers/push.h"
 #include "broker/consumers/target.h"
@@ -27,10 +29,7 @@ struct load_job {
 
 struct mark_job {
 	struct store_job job;
-	char *name;
-	uint64_t cursor;
-	uint64_t handed;
-	int64_t seen_at;
+	struct store_mark mark;
 };
 
 static int run_load(struct store_job *, struct db *);
@@ -58,6 +57,7 @@ consumers_start(struct broker *broker)
 	broker->consumers->listener.stored = on_stored;
 	broker->consumers->listener.arg = broker;
 	hub_listen(broker, &broker->consumers->listener);
+	consumer_secrets_watch(broker);
 	metrics_add(broker, &source);
 	return 0;
 }
@@ -105,7 +105,7 @@ add(struct broker *broker, struct store_consumer *row)
 
 	consumer->row = *row;
 	consumer->id = ++broker->consumers->last_id;
-	consumer->handed_durable = row->handed;
+	consumer->given_durable = row->given;
 	TAILQ_INIT(&consumer->replays);
 	*row = (struct store_consumer){ .name = NULL };
 	insert(broker->consumers, consumer);
@@ -141,6 +141,8 @@ consumers_stop(struct broker *broker)
 		consumer_flush(broker, consumer);
 		forget(broker, consumer);
 	}
+	if (broker->consumers->old_secrets)
+		event_free(broker->consumers->old_secrets);
 	free(broker->consumers);
 	broker->consumers = NULL;
 }
@@ -219,8 +221,7 @@ consumer_name_good(const char *name)
 }
 
 struct consumer *
-consumers_set(
-    struct broker *broker, struct store_consumer *row, uint64_t handed_durable)
+consumers_set(struct broker *broker, struct store_consumer *row, uint64_t given_durable)
 {
 	struct consumer *consumer = consumers_find(broker, row->name);
 
@@ -234,7 +235,7 @@ consumers_set(
 	} else {
 		consumer = add(broker, row);
 	}
-	consumer->handed_durable = handed_durable;
+	consumer->given_durable = given_durable;
 	if (consumer->row.url) {
 		consumer_replays_clear(consumer);
 		consumer->push = push_new(broker, consumer);
@@ -286,8 +287,18 @@ consumer_skip(struct consumer *consumer, uint64_t seen)
 	if (seen <= row->cursor)
 		return;
 	row->cursor = seen;
-	if (row->handed < seen)
-		row->handed = seen;
+	consumer_give(consumer, seen);
+}
+
+void
+consumer_give(struct consumer *consumer, uint64_t last)
+{
+	struct store_consumer *row = &consumer->row;
+
+	if (row->given < last)
+		row->given = last;
+	if (row->handed < last)
+		row->handed = last;
 }
 
 static int
@@ -295,8 +306,7 @@ run_mark(struct store_job *store_job, struct db *db)
 {
 	const struct mark_job *job = (const struct mark_job *)store_job;
 
-	return store_consumer_mark(
-	    db, job->name, job->cursor, job->handed, job->seen_at);
+	return store_consumer_mark(db, &job->mark);
 }
 
 static void
@@ -309,9 +319,9 @@ on_marked(struct store_job *store_job, int result)
 		result = store_job->result;
 	if (result < 0)
 		log_warning("consumers",
-		    "how far '%s' is could not be stored (%s); continuing", job->name,
-		    strerror(-result));
-	free(job->name);
+		    "how far '%s' is could not be stored (%s); continuing",
+		    job->mark.name, strerror(-result));
+	free(job->mark.name);
 	free(job);
 }
 
@@ -321,10 +331,7 @@ consumer_flush(struct broker *broker, const struct consumer *consumer)
 	struct mark_job *job = xcalloc(1, sizeof(*job));
 
 	job->job = (struct store_job){ .run = run_mark, .done = on_marked };
-	job->name = xstrdup(consumer->row.name);
-	job->cursor = consumer->row.cursor;
-	job->handed = consumer->row.handed;
-	job->seen_at = consumer->row.seen_at;
+	job->mark = store_consumer_mark_of(&consumer->row);
 	store_submit(broker->store, &job->job);
 }
 
@@ -332,6 +339,12 @@ char *
 consumer_secret_name(const char *name)
 {
 	return xasprintf("push/%s", name);
+}
+
+char *
+consumer_old_secret_name(const char *name)
+{
+	return xasprintf("push-before/%s", name);
 }
 
 void
@@ -372,6 +385,7 @@ consumer_show(const struct broker *broker, const struct consumer *consumer, bool
 	target_origin(row->url, origin);
 	msg->consumer.url = whole ? row->url : origin;
 	msg->consumer.private_too = row->private_too;
+	msg->consumer.old_until = (uint64_t)row->old_until;
 	if (!row->disabled_at)
 		push_show(consumer->push, &msg->consumer);
 }

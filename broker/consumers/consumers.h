@@ -6,6 +6,10 @@
  * up to which everything is done, and `handed`, up to which anything may have been
  * handed out. `handed` is durable before an event leaves, so whatever is handed out a
  * second time is known to be so, a crash in between included.
+ *
+ * A consumer's place may be set, back as well; `epoch` counts that. `given` is what was
+ * handed out since then, and nothing beyond it can be acknowledged: what was handed out
+ * before is not done, whoever says so.
  */
 #ifndef BROKER_CONSUMERS_CONSUMERS_H
 #define BROKER_CONSUMERS_CONSUMERS_H
@@ -30,9 +34,10 @@ struct consumer_replay;
 #define CONSUMER_REPLAY_BYTES_MAX (1024 * 1024)
 
 struct consumer {
-	struct store_consumer row; /* cursor and handed may be ahead of the disk */
+	struct store_consumer row; /* how far it is may be ahead of the disk */
 	uint64_t id;               /* of this life of the name, never 0 */
-	uint64_t handed_durable;   /* what the disk has of row.handed */
+	uint64_t given_durable;    /* what the disk has of row.given */
+	bool old_dropping;         /* a job has been given the end of its old secret */
 	uint64_t dead;             /* dead letters */
 	uint64_t dead_retry;       /* of these, to be tried again */
 	struct push *push;         /* NULL when it asks by itself */
@@ -47,6 +52,7 @@ struct consumers {
 	size_t count;
 	uint64_t last_id;
 	struct hub_listener listener;
+	struct event *old_secrets; /* pending while there is an old secret */
 };
 
 /* Reads the consumers and begins to push. Once, before the loop runs, after the
@@ -72,10 +78,10 @@ uint64_t consumers_needed_from(const struct broker *broker);
 bool consumer_name_good(const char *name);
 
 /* Adds one, or puts a row in the place of that of the same name. *row is emptied; its
- * `handed` may be ahead of the disk, which has `handed_durable`. The pushing of one
+ * `given` may be ahead of the disk, which has `given_durable`. The pushing of one
  * that has a target begins anew. */
 struct consumer *consumers_set(
-    struct broker *broker, struct store_consumer *row, uint64_t handed_durable);
+    struct broker *broker, struct store_consumer *row, uint64_t given_durable);
 
 /* Forgets one, after its row was removed. */
 void consumers_remove(struct broker *broker, struct consumer *consumer);
@@ -91,8 +97,16 @@ void consumer_skip(struct consumer *consumer, uint64_t seen);
 /* Stores cursor and handed as they are; nobody waits for it. */
 void consumer_flush(struct broker *broker, const struct consumer *consumer);
 
-/* The name of its secret in the vault; the caller frees. */
+/* What a consumer may have been handed: up to this seq, at least. */
+void consumer_give(struct consumer *consumer, uint64_t last);
+
+/* The names of its secret, and of the one before it, in the vault; the caller frees. */
 char *consumer_secret_name(const char *name);
+char *consumer_old_secret_name(const char *name);
+
+/* consumer_secret.c: looks after old secrets from now on: each is removed when its time
+ * is over. To be called when one came or went. */
+void consumer_secrets_watch(struct broker *broker);
 
 /* Answers a request about a consumer that does not exist. */
 void consumer_fail_unknown(struct client *client, uint32_t rid, const char *name);
@@ -130,6 +144,7 @@ dispatch_fn on_consumer_delete;
 dispatch_fn on_consumer_enable;
 dispatch_fn on_dead_list;
 dispatch_fn on_dead_retry;
-dispatch_fn on_consumer_test; /* consumer_test.c */
+dispatch_fn on_consumer_test;   /* consumer_test.c */
+dispatch_fn on_consumer_rotate; /* consumer_secret.c */
 
 #endif

@@ -49,7 +49,7 @@ static void wait_ms(struct push *, uint64_t);
 static void on_timer(evutil_socket_t, short, void *);
 static void on_flush(evutil_socket_t, short, void *);
 static void load_key(struct push *);
-static void on_key(void *, struct secret *, const char *);
+static void on_key(void *, struct push_secrets *, const char *);
 static void read_batch(struct push *);
 static void on_batch(void *, int, const struct events_page *);
 static void mark(struct push *);
@@ -114,7 +114,7 @@ push_free(struct push *push)
 	free(push->events);
 	store_dead_clear(&push->dead);
 	buf_clear(&push->body);
-	secret_clear(&push->secret);
+	push_secrets_clear(&push->secrets);
 	free(push);
 }
 
@@ -175,7 +175,7 @@ push_next(struct push *push)
 	assert(push->step == STEP_idle);
 	if (row->disabled_at)
 		push->step = STEP_off;
-	else if (!push->secret.length)
+	else if (!push->secrets.now.length)
 		load_key(push);
 	else if (push->dead.seq)
 		send_letter(push);
@@ -240,11 +240,23 @@ static void
 load_key(struct push *push)
 {
 	push->step = STEP_key;
-	push->key = push_key_load(push->broker, push->consumer->row.name, on_key, push);
+	push->key = push_key_load(push->broker, push->consumer, on_key, push);
+}
+
+void
+push_rekey(struct push *push)
+{
+	if (!push)
+		return;
+	push_secrets_clear(&push->secrets);
+	if (push->step != STEP_key)
+		return;
+	push_key_cancel(push->key);
+	load_key(push);
 }
 
 static void
-on_key(void *arg, struct secret *secret, const char *trouble)
+on_key(void *arg, struct push_secrets *secrets, const char *trouble)
 {
 	struct push *push = arg;
 
@@ -252,12 +264,8 @@ on_key(void *arg, struct secret *secret, const char *trouble)
 	push->step = STEP_idle;
 	if (trouble) {
 		wait_for_us(push, trouble);
-	} else if (push_secret_check(secret) < 0) {
-		wait_for_us(push,
-		    "its secret is no whsec_ secret; give it a new one with "
-		    "`consumers add`");
 	} else {
-		push->secret = secret_move(secret);
+		push_secrets_move(&push->secrets, secrets);
 		push_next(push);
 	}
 }
@@ -292,8 +300,7 @@ on_batch(void *arg, int result, const struct events_page *page)
 	if (page->count == 0) {
 		/* Everything before the cursor was taken, so nothing hinders. */
 		consumer->row.cursor = page->seen;
-		if (consumer->row.handed < page->seen)
-			consumer->row.handed = page->seen;
+		consumer_give(consumer, page->seen);
 		flush_soon(push);
 		push_next(push);
 		return;
@@ -313,9 +320,8 @@ mark(struct push *push)
 	const uint64_t last = push->events[push->count - 1].seq;
 
 	push->handed_before = consumer->row.handed;
-	if (last > consumer->row.handed)
-		consumer->row.handed = last;
-	if (last <= consumer->handed_durable) {
+	consumer_give(consumer, last);
+	if (last <= consumer->given_durable) {
 		push_next(push);
 		return;
 	}
@@ -354,7 +360,7 @@ attempt(struct push *push, bool again)
 	push->step = STEP_send;
 	push->tries++;
 	figures.attempts++;
-	push->fetch = push_send(push->broker, &push->consumer->row, &push->secret,
+	push->fetch = push_send(push->broker, &push->consumer->row, &push->secrets,
 	    push->id, &push->body, again, on_reply, push);
 }
 

@@ -33,6 +33,10 @@ void push_kick(struct push *push);
  * been switched on. NULL is allowed. */
 void push_now(struct push *push);
 
+/* The consumer's secrets have changed: what is signed from here on is signed with the
+ * new ones. An attempt that is under way goes on. NULL is allowed. */
+void push_rekey(struct push *push);
+
 /* Fills in state, trouble, since and retry_at. Texts are borrowed. */
 void push_show(const struct push *push, struct proto_consumer *shown);
 

@@ -7,6 +7,7 @@
 
 #include "broker/consumers/consumers.h"
 #include "broker/consumers/push.h"
+#include "broker/consumers/push_key.h"
 #include "broker/consumers/push_send.h"
 #include "broker/consumers/push_sign.h"
 
@@ -32,7 +33,7 @@ struct push {
 	struct broker *broker;
 	struct consumer *consumer;
 	enum push_step step;
-	struct secret secret;
+	struct push_secrets secrets; /* `now` is empty: to be got */
 
 	/* What is waited for; at most one. */
 	struct push_key *key;

@@ -34,24 +34,34 @@ add_header(struct fetch_request *request, const char *name, const char *text)
 	secret_clear(&value);
 }
 
+/* Standard Webhooks: signatures with spaces between; one that fits is enough. */
 static void
-sign(struct fetch_request *request, const struct secret *secret, const char *id,
+sign(struct fetch_request *request, const struct push_secrets *secrets, const char *id,
     const struct buf *body)
 {
-	char signature[PUSH_SIGNATURE_SIZE];
-	int64_t now = time_now_ms() / 1000;
+	char signatures[2 * PUSH_SIGNATURE_SIZE];
+	int64_t now = time_now_ms();
+	int64_t second = now / 1000;
 	char timestamp[24];
+	size_t length;
 
-	(void)snprintf(timestamp, sizeof(timestamp), "%lld", (long long)now);
-	push_sign(secret, id, now, buf_bytes(body), buf_length(body), signature);
+	(void)snprintf(timestamp, sizeof(timestamp), "%lld", (long long)second);
+	push_sign(
+	    &secrets->now, id, second, buf_bytes(body), buf_length(body), signatures);
+	if (secrets->before.length && now < secrets->before_until) {
+		length = strlen(signatures);
+		signatures[length++] = ' ';
+		push_sign(&secrets->before, id, second, buf_bytes(body),
+		    buf_length(body), signatures + length);
+	}
 	add_header(request, "webhook-id", id);
 	add_header(request, "webhook-timestamp", timestamp);
-	add_header(request, "webhook-signature", signature);
+	add_header(request, "webhook-signature", signatures);
 }
 
 struct fetch *
 push_send(struct broker *broker, const struct store_consumer *row,
-    const struct secret *secret, const char *id, const struct buf *body,
+    const struct push_secrets *secrets, const char *id, const struct buf *body,
     bool redelivered, fetch_done_fn *done, void *arg)
 {
 	struct fetch_request request = {
@@ -64,7 +74,7 @@ push_send(struct broker *broker, const struct store_consumer *row,
 		.patient = true,
 	};
 
-	sign(&request, secret, id, body);
+	sign(&request, secrets, id, body);
 	add_header(&request, "streamhold-consumer", row->name);
 	if (redelivered)
 		add_header(&request, "streamhold-redelivered", "true");

@@ -5,6 +5,7 @@
 #define BROKER_CONSUMERS_PUSH_SEND_H
 
 #include "broker/broker.h"
+#include "broker/consumers/push_key.h"
 #include "broker/outbound/fetch.h"
 #include "broker/store/store_consumer.h"
 #include "broker/store/store_event.h"
@@ -17,10 +18,11 @@
 void
 push_compose(const struct store_event *event, uint32_t extra_flags, struct buf *body);
 
-/* Sends a body to a consumer's target, signed as of this second. Everything is
- * borrowed until it returns. The callback is that of fetch_start. */
+/* Sends a body to a consumer's target, signed as of this second; by the secret before
+ * the one in use as well while that is good. Everything is borrowed until it returns.
+ * The callback is that of fetch_start. */
 struct fetch *push_send(struct broker *broker, const struct store_consumer *row,
-    const struct secret *secret, const char *id, const struct buf *body,
+    const struct push_secrets *secrets, const char *id, const struct buf *body,
     bool redelivered, fetch_done_fn *done, void *arg);
 
 /* What came of an attempt, as a sentence without foreign parts. */

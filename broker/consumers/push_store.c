@@ -15,10 +15,7 @@ static const char gone_sentence[] = "the target answered 410: it wants no more e
 struct push_job {
 	struct store_job job;
 	struct push *push; /* NULL: nobody waits any more */
-	char *name;
-	uint64_t cursor;
-	uint64_t handed;
-	int64_t seen_at;
+	struct store_mark mark;
 	uint64_t forget; /* a dead letter to be removed, 0: none */
 	struct store_dead dead;
 	bool found;
@@ -49,10 +46,7 @@ job_new(struct push *push, store_run_fn *run, store_done_fn *done)
 
 	job->job = (struct store_job){ .run = run, .done = done };
 	job->push = push;
-	job->name = xstrdup(consumer->row.name);
-	job->cursor = consumer->row.cursor;
-	job->handed = consumer->row.handed;
-	job->seen_at = consumer->row.seen_at;
+	job->mark = store_consumer_mark_of(&consumer->row);
 	push->job = job;
 	return job;
 }
@@ -74,7 +68,7 @@ static void
 job_free(struct push_job *job)
 {
 	store_dead_clear(&job->dead);
-	free(job->name);
+	free(job->mark.name);
 	free(job);
 }
 
@@ -104,7 +98,7 @@ run_letter(struct store_job *store_job, struct db *db)
 {
 	struct push_job *job = (struct push_job *)store_job;
 
-	return store_dead_next(db, job->name, &job->dead, &job->found);
+	return store_dead_next(db, job->mark.name, &job->dead, &job->found);
 }
 
 static void
@@ -146,10 +140,9 @@ run_mark(struct store_job *store_job, struct db *db)
 	int result = 0;
 
 	if (job->forget)
-		result = store_dead_delete(db, job->name, job->forget);
+		result = store_dead_delete(db, job->mark.name, job->forget);
 	if (result == 0)
-		result = store_consumer_mark(
-		    db, job->name, job->cursor, job->handed, job->seen_at);
+		result = store_consumer_mark(db, &job->mark);
 	return result;
 }
 
@@ -162,7 +155,7 @@ on_marked(struct store_job *store_job, int result)
 	if (push && result < 0) {
 		push_wait_for_storage(push);
 	} else if (push) {
-		push->consumer->handed_durable = job->handed;
+		push->consumer->given_durable = job->mark.given;
 		if (job->forget && push->consumer->dead)
 			push->consumer->dead--;
 		push_next(push);
@@ -189,7 +182,7 @@ push_bury(struct push *push)
 		job->dead.type = xstrdup(event->type);
 		job->dead.id = xstrdup(push->id);
 		push_compose(event, EVENT_REDELIVERED, &job->dead.body);
-		job->cursor = event->seq;
+		job->mark.cursor = event->seq;
 	}
 	job->dead.tries += push->tries;
 	job->dead.died_at = time_now_ms();
@@ -201,14 +194,13 @@ static int
 run_bury(struct store_job *store_job, struct db *db)
 {
 	struct push_job *job = (struct push_job *)store_job;
-	int result = store_dead_put(db, job->name, &job->dead, &job->dropped);
+	int result = store_dead_put(db, job->mark.name, &job->dead, &job->dropped);
 
 	if (result == 0)
-		result = store_consumer_mark(
-		    db, job->name, job->cursor, job->handed, job->seen_at);
+		result = store_consumer_mark(db, &job->mark);
 	if (result == 0)
-		result =
-		    store_dead_count(db, job->name, &job->dead_count, &job->dead_retry);
+		result = store_dead_count(
+		    db, job->mark.name, &job->dead_count, &job->dead_retry);
 	return result;
 }
 
@@ -227,12 +219,12 @@ on_buried(struct store_job *store_job, int result)
 		log_warning("push",
 		    "'%s' did not take event %llu after %llu attempts (%s): kept as a "
 		    "dead letter",
-		    job->name, (unsigned long long)job->dead.seq,
+		    job->mark.name, (unsigned long long)job->dead.seq,
 		    (unsigned long long)job->dead.tries, job->dead.reason);
 		if (job->dropped)
 			log_warning("push",
 			    "'%s' has more than %d dead letters: the oldest are gone",
-			    job->name, STORE_DEAD_MAX);
+			    job->mark.name, STORE_DEAD_MAX);
 		push_end_event(push);
 		push_next(push);
 	}
@@ -255,7 +247,7 @@ run_disable(struct store_job *store_job, struct db *db)
 {
 	const struct push_job *job = (const struct push_job *)store_job;
 
-	return store_consumer_switch(db, job->name, job->gone_at, gone_sentence);
+	return store_consumer_switch(db, job->mark.name, job->gone_at, gone_sentence);
 }
 
 static void

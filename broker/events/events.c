@@ -36,6 +36,7 @@ struct events_flow {
 	struct store_event_query query; /* `after` moves on while waiting */
 	bool follow;
 	uint64_t replays; /* one more than the last that is known, 0: none wanted */
+	uint64_t run;     /* of the broker that it followed before, 0: none */
 	uint64_t oldest;
 	int64_t until; /* boot-time ms, how long to wait for an event */
 	struct hub_listener listener;
@@ -173,11 +174,14 @@ send_replays(struct events_flow *flow)
 static void
 answer_page(struct events_flow *flow, const struct events_page *page, uint64_t seen)
 {
-	const uint64_t stored = hub_last_seq(flow->flow.broker);
+	const struct broker *broker = flow->flow.broker;
+	const uint64_t stored = hub_last_seq(broker);
 	const struct proto_msg span = { .type = MSG_events_span,
 		.events_span = { .oldest = flow->oldest,
 		    .last = seen > stored ? seen : stored,
-		    .replay = replay_last(flow->flow.broker) } };
+		    .run = broker->hub_run,
+		    .began = broker->hub_began,
+		    .replay = replay_last(broker) } };
 	size_t i;
 
 	if (flow->follow) {
@@ -255,6 +259,13 @@ wait_for_more(struct events_flow *flow, uint64_t seen, int64_t ms)
 	flow_wait(&flow->flow, stop_waiting, flow);
 }
 
+/* A follower of another broker has to look whether this one has the same database. */
+static bool
+is_stranger(const struct events_flow *flow)
+{
+	return flow->run && flow->run != flow->flow.broker->hub_run;
+}
+
 static void
 on_page(void *arg, int result, const struct events_page *page)
 {
@@ -265,7 +276,7 @@ on_page(void *arg, int result, const struct events_page *page)
 	if (!is_fine(flow, result))
 		return;
 	flow->oldest = page->oldest;
-	if (page->count == 0 && left > 0 && !has_replays(flow))
+	if (page->count == 0 && left > 0 && !is_stranger(flow) && !has_replays(flow))
 		wait_for_more(flow, page->seen, left);
 	else
 		answer_page(flow, page, next_of(flow, page));
@@ -303,6 +314,7 @@ on_events_list(struct client *client, struct proto_msg *msg)
 	flow->after = wanted->after;
 	flow->follow = wanted->follow;
 	flow->replays = wanted->replays;
+	flow->run = wanted->run;
 	if (wanted->follow && wanted->wait_ms)
 		flow->until = time_boot_ms() + wanted->wait_ms;
 	flow->trouble = "the events could not be read";

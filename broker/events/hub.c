@@ -4,6 +4,7 @@
  */
 #include "broker/events/hub.h"
 #include "broker/store/store.h"
+#include "common/crypto.h"
 
 /* The first listener that this round has not told. */
 static struct hub_listener *
@@ -35,6 +36,9 @@ on_stored(void *arg, uint64_t last_seq)
 void
 hub_start(struct broker *broker)
 {
+	while (broker->hub_run == 0)
+		crypto_random(&broker->hub_run, sizeof(broker->hub_run));
+	broker->hub_began = hub_last_seq(broker);
 	store_on_stored(broker->store, on_stored, broker);
 }
 

@@ -5,27 +5,41 @@
 
 #include "broker/store/store_consumer.h"
 #include "broker/store/store_db.h"
+#include "common/alloc.h"
 
 static const char put_consumer[] =
     "INSERT INTO consumers (name, type, platform, kind, broadcaster, "
     "include, cursor, handed, created_at, updated_at, seen_at, url, private_too, "
-    "generation, disabled_at, disabled_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-    "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (name) DO UPDATE SET "
+    "generation, disabled_at, disabled_reason, given) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+    "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) "
+    "ON CONFLICT (name) DO UPDATE SET "
     "type = ?2, platform = ?3, kind = ?4, broadcaster = ?5, include = ?6, "
-    "cursor = CASE WHEN ?17 THEN ?7 ELSE max(cursor, ?7) END, handed = max(handed, "
-    "?8), "
+    "cursor = CASE WHEN ?18 THEN ?7 ELSE max(cursor, ?7) END, "
+    "given = CASE WHEN ?18 THEN ?17 ELSE max(given, ?17) END, "
+    "epoch = epoch + ?18, handed = max(handed, ?8), "
     "created_at = ?9, updated_at = ?10, seen_at = max(seen_at, ?11), url = ?12, "
-    "private_too = ?13, generation = ?14, disabled_at = ?15, disabled_reason = ?16";
+    "private_too = ?13, disabled_at = ?15, disabled_reason = ?16, "
+    "generation = CASE WHEN ?19 THEN ?14 ELSE generation END, "
+    "old_generation = CASE WHEN ?19 THEN 0 ELSE old_generation END, "
+    "old_until = CASE WHEN ?19 THEN 0 ELSE old_until END";
 static const char mark_consumer[] =
-    "UPDATE consumers SET cursor = max(cursor, ?2), handed = max(handed, ?3), "
-    "seen_at = max(seen_at, ?4) WHERE name = ?1";
+    "UPDATE consumers SET "
+    "cursor = CASE WHEN epoch = ?5 THEN max(cursor, ?2) ELSE cursor END, "
+    "given = CASE WHEN epoch = ?5 THEN max(given, ?6) ELSE given END, "
+    "handed = max(handed, ?3), seen_at = max(seen_at, ?4) WHERE name = ?1";
+static const char rotate_consumer[] =
+    "UPDATE consumers SET generation = ?3, old_generation = ?4, old_until = ?5, "
+    "updated_at = ?6 WHERE name = ?1 AND generation = ?2";
+static const char drop_old[] = "UPDATE consumers SET old_generation = 0, old_until = 0 "
+			       "WHERE name = ?1 AND old_generation = ?2";
 static const char switch_consumer[] =
     "UPDATE consumers SET disabled_at = ?2, disabled_reason = ?3 WHERE name = ?1";
 static const char delete_consumer[] = "DELETE FROM consumers WHERE name = ?1";
 static const char select_consumers[] =
     "SELECT name, type, platform, kind, broadcaster, include, cursor, handed, "
     "created_at, updated_at, seen_at, url, private_too, generation, disabled_at, "
-    "disabled_reason FROM consumers ORDER BY name";
+    "disabled_reason, given, epoch, old_generation, old_until FROM consumers "
+    "ORDER BY name";
 
 static const char put_dead[] =
     "INSERT OR REPLACE INTO dead_letters (consumer, seq, type, id, tries, died_at, "
@@ -63,7 +77,7 @@ store_consumer_clear(struct store_consumer *row)
 }
 
 int
-store_consumer_put(struct db *db, const struct store_consumer *row, bool moved)
+store_consumer_put(struct db *db, const struct store_consumer *row, unsigned changes)
 {
 	sqlite3_stmt *statement = db_statement(db, put_consumer);
 
@@ -85,23 +99,77 @@ store_consumer_put(struct db *db, const struct store_consumer *row, bool moved)
 	db_bind_number(statement, 14, (int64_t)row->generation);
 	db_bind_number(statement, 15, row->disabled_at);
 	db_bind_text(statement, 16, row->disabled_reason);
-	db_bind_number(statement, 17, moved);
+	db_bind_number(statement, 17, (int64_t)row->given);
+	db_bind_number(statement, 18, (changes & STORE_CONSUMER_MOVED) != 0);
+	db_bind_number(statement, 19, (changes & STORE_CONSUMER_NEW_SECRET) != 0);
 	return db_run(db, statement);
 }
 
+struct store_mark
+store_consumer_mark_of(const struct store_consumer *row)
+{
+	return (struct store_mark){ .name = xstrdup(row->name),
+		.epoch = row->epoch,
+		.cursor = row->cursor,
+		.given = row->given,
+		.handed = row->handed,
+		.seen_at = row->seen_at };
+}
+
 int
-store_consumer_mark(
-    struct db *db, const char *name, uint64_t cursor, uint64_t handed, int64_t seen_at)
+store_consumer_mark(struct db *db, const struct store_mark *mark)
 {
 	sqlite3_stmt *statement = db_statement(db, mark_consumer);
 
 	if (!statement)
 		return db_result(db);
-	db_bind_text(statement, 1, name);
-	db_bind_number(statement, 2, (int64_t)cursor);
-	db_bind_number(statement, 3, (int64_t)handed);
-	db_bind_number(statement, 4, seen_at);
+	db_bind_text(statement, 1, mark->name);
+	db_bind_number(statement, 2, (int64_t)mark->cursor);
+	db_bind_number(statement, 3, (int64_t)mark->handed);
+	db_bind_number(statement, 4, mark->seen_at);
+	db_bind_number(statement, 5, (int64_t)mark->epoch);
+	db_bind_number(statement, 6, (int64_t)mark->given);
 	return db_run(db, statement);
+}
+
+static int
+run_changing(struct db *db, sqlite3_stmt *statement, bool *ret_changed)
+{
+	int result = db_run(db, statement);
+
+	if (result == 0)
+		*ret_changed = db_changes(db) > 0;
+	return result;
+}
+
+int
+store_consumer_rotate(struct db *db, const struct store_consumer *row,
+    uint64_t expected, bool *ret_changed)
+{
+	sqlite3_stmt *statement = db_statement(db, rotate_consumer);
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, row->name);
+	db_bind_number(statement, 2, (int64_t)expected);
+	db_bind_number(statement, 3, (int64_t)row->generation);
+	db_bind_number(statement, 4, (int64_t)row->old_generation);
+	db_bind_number(statement, 5, row->old_until);
+	db_bind_number(statement, 6, row->updated_at);
+	return run_changing(db, statement, ret_changed);
+}
+
+int
+store_consumer_drop_old(
+    struct db *db, const char *name, uint64_t old_generation, bool *ret_changed)
+{
+	sqlite3_stmt *statement = db_statement(db, drop_old);
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, name);
+	db_bind_number(statement, 2, (int64_t)old_generation);
+	return run_changing(db, statement, ret_changed);
 }
 
 int
@@ -164,6 +232,10 @@ store_consumer_load(struct db *db, store_consumer_fn *each, void *arg)
 			.generation = (uint64_t)db_column_number(statement, 13),
 			.disabled_at = db_column_number(statement, 14),
 			.disabled_reason = db_column_text(statement, 15),
+			.given = (uint64_t)db_column_number(statement, 16),
+			.epoch = (uint64_t)db_column_number(statement, 17),
+			.old_generation = (uint64_t)db_column_number(statement, 18),
+			.old_until = db_column_number(statement, 19),
 		};
 
 		each(arg, &row);

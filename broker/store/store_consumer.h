@@ -21,18 +21,22 @@ struct store_consumer {
 	char *kind;
 	char *broadcaster;
 	char *include;
-	/* How far. cursor <= handed. */
+	/* How far. cursor <= given <= handed. */
 	uint64_t cursor; /* everything up to this seq is done */
-	uint64_t handed; /* everything up to this seq may have been handed out */
+	uint64_t given;  /* may have been handed out since its place was last set */
+	uint64_t handed; /* everything up to this seq may have been handed out, ever */
+	uint64_t epoch;  /* how often its place was set */
 	int64_t created_at;
 	int64_t updated_at;
 	int64_t seen_at; /* last asked for events, or took a pushed one */
 	/* Where to push; url is NULL for a consumer that asks by itself. */
 	char *url;
-	bool private_too;      /* the address may lead to private networks */
-	uint64_t generation;   /* of its secret in the vault */
-	int64_t disabled_at;   /* not pushed to since then */
-	char *disabled_reason; /* a sentence */
+	bool private_too;        /* the address may lead to private networks */
+	uint64_t generation;     /* of its secret in the vault */
+	uint64_t old_generation; /* of the secret before it, 0: none */
+	int64_t old_until;       /* which is good until then */
+	int64_t disabled_at;     /* not pushed to since then */
+	char *disabled_reason;   /* a sentence */
 };
 
 void store_consumer_clear(struct store_consumer *row);
@@ -40,15 +44,46 @@ void store_consumer_clear(struct store_consumer *row);
 /* Gives *to copies of all texts of *from. */
 void store_consumer_copy(struct store_consumer *to, const struct store_consumer *from);
 
-/* Stores or replaces a whole row, except that what was marked meanwhile stays: handed
- * and seen_at are only raised, and so is cursor unless it is `moved`. 0 or a negative
- * errno. */
-int store_consumer_put(struct db *db, const struct store_consumer *row, bool moved);
+/* What a new version of a row has that the one before had not. */
+#define STORE_CONSUMER_MOVED 1 /* its place is set: cursor and given are the row's */
+#define STORE_CONSUMER_NEW_SECRET 2 /* generation is the row's; there is no old one */
 
-/* Raises cursor and handed to at least these, and seen_at. A row that is gone is no
+/* Stores or replaces a whole row, except that what was marked meanwhile stays: handed
+ * and seen_at are only raised, and so are cursor and given unless the row is moved.
+ * Epoch, generation and the old secret are not taken from the row, but from what
+ * `changes` says. 0 or a negative errno. */
+int
+store_consumer_put(struct db *db, const struct store_consumer *row, unsigned changes);
+
+/* How far a consumer is. */
+struct store_mark {
+	char *name;
+	uint64_t epoch;
+	uint64_t cursor;
+	uint64_t given;
+	uint64_t handed;
+	int64_t seen_at;
+};
+
+/* A copy of how far a row is; the caller frees the name. */
+struct store_mark store_consumer_mark_of(const struct store_consumer *row);
+
+/* Raises everything to at least what the mark says, but cursor and given only while the
+ * consumer's place is what it was when the mark was made: an acknowledgement that was
+ * under way when the place was set back does not undo that. A row that is gone is no
  * error. 0 or a negative errno. */
-int store_consumer_mark(
-    struct db *db, const char *name, uint64_t cursor, uint64_t handed, int64_t seen_at);
+int store_consumer_mark(struct db *db, const struct store_mark *mark);
+
+/* Gives a consumer the secret `row->generation`, and makes the one before an old one,
+ * as the row says, if that is the generation `expected`; *ret_changed tells. 0 or a
+ * negative errno. */
+int store_consumer_rotate(struct db *db, const struct store_consumer *row,
+    uint64_t expected, bool *ret_changed);
+
+/* Ends the old secret of that generation; *ret_changed tells whether it was there. 0 or
+ * a negative errno. */
+int store_consumer_drop_old(
+    struct db *db, const char *name, uint64_t old_generation, bool *ret_changed);
 
 /* Switches the pushing to one off (a time and a sentence) or on (0 and NULL). A row
  * that is gone is no error. 0 or a negative errno. */

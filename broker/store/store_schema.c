@@ -240,6 +240,14 @@ const char *const store_schema_steps[] = {
 	"	at INTEGER NOT NULL,"
 	"	PRIMARY KEY (platform, username_key)"
 	") STRICT;",
+
+	/* 11: what a consumer was handed since its place was last set, and the secret
+	 * before the one in use (store_consumer.h). */
+	"ALTER TABLE consumers ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE consumers ADD COLUMN given INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE consumers ADD COLUMN old_generation INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE consumers ADD COLUMN old_until INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE consumers SET given = handed;",
 };
 
 const size_t store_schema_count =

@@ -10,6 +10,8 @@ static const char upsert_set[] =
     "INSERT INTO subscription_sets (username_key, username, events, updated_at) "
     "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (username_key) DO UPDATE SET "
     "username = ?2, events = ?3, updated_at = ?4";
+static const char delete_set[] =
+    "DELETE FROM subscription_sets WHERE username_key = ?1";
 static const char upsert_channel[] =
     "INSERT INTO subscription_channels "
     "(username_key, username, broadcaster_id, asked, asked_at) "
@@ -42,6 +44,17 @@ store_subscription_set_put(struct db *db, const struct store_subscription_set *s
 	db_bind_text(statement, 2, set->username);
 	db_bind_text(statement, 3, set->events);
 	db_bind_number(statement, 4, set->updated_at);
+	return db_run(db, statement);
+}
+
+int
+store_subscription_set_delete(struct db *db, const char *username_key)
+{
+	sqlite3_stmt *statement = db_statement(db, delete_set);
+
+	if (!statement)
+		return db_result(db);
+	db_bind_text(statement, 1, username_key);
 	return db_run(db, statement);
 }
 

@@ -46,6 +46,10 @@ struct store_subscription {
 
 /* Each stores or replaces a row. 0 or a negative errno. */
 int store_subscription_set_put(struct db *db, const struct store_subscription_set *set);
+
+/* Forgets what the API was told of a channel; the configuration counts again. 0 or a
+ * negative errno. */
+int store_subscription_set_delete(struct db *db, const char *username_key);
 int store_subscription_channel_put(
     struct db *db, const struct store_subscription_channel *channel);
 int store_subscription_put(struct db *db, const struct store_subscription *row);

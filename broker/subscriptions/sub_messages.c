@@ -170,7 +170,7 @@ struct put_job {
 	struct steps_job steps;
 	char *key;
 	char *username;
-	char *events;
+	char *events; /* NULL: what the configuration says */
 	int64_t now;
 };
 
@@ -276,6 +276,8 @@ run_put(struct store_job *store_job, struct db *db)
 {
 	const struct put_job *job = (const struct put_job *)store_job;
 
+	if (!job->events)
+		return store_subscription_set_delete(db, job->key);
 	return store_subscription_set_put(db,
 	    &(const struct store_subscription_set){
 		.username_key = job->key,
@@ -292,11 +294,16 @@ take_set(struct put_job *job)
 	struct sub_channel *channel = sub_channel_get(subs, job->username);
 
 	free(channel->set);
-	channel->set = xstrdup(job->events);
-	channel->stored = true;
+	channel->set = job->events ? xstrdup(job->events) : NULL;
+	channel->stored = job->events != NULL;
 	sub_channel_want(subs, channel);
-	log_info("subs", "'%s': wanted are now: %s", log_quote(channel->username),
-	    *job->events ? job->events : "no events");
+	if (!job->events)
+		log_info("subs", "'%s': the configuration says what is wanted",
+		    log_quote(channel->username));
+	else
+		log_info("subs", "'%s': wanted are now: %s",
+		    log_quote(channel->username),
+		    *job->events ? job->events : "no events");
 	if (sub_channel_has_work(channel)) {
 		channel->demanded = true;
 		channel->failures = 0;
@@ -337,7 +344,7 @@ put(struct client *client, struct proto_msg *msg, const struct names *names)
 	flow_step(&put->flow, "store");
 	job->username = xstrdup(msg->subscription_put.username);
 	job->key = text_fold(job->username);
-	job->events = xstrdup(names->events);
+	job->events = msg->subscription_put.configured ? NULL : xstrdup(names->events);
 	job->now = time_now_ms();
 	steps_submit(&put->flow, &job->steps, run_put, on_put);
 }

@@ -5,6 +5,7 @@
  * Times are those of CLOCK_BOOTTIME; the timer looks at least every LOOK_MS, so that a
  * suspended machine compares when it wakes.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -578,4 +579,47 @@ subscriptions_worst(const struct broker *broker, const char **ret_username)
 		*ret_username = channel->username;
 	}
 	return worst;
+}
+
+/* States in which the app token does the work of the login. */
+static bool
+is_helped(enum sub_state state)
+{
+	return state == SUB_login_lost || state == SUB_missing_scope;
+}
+
+static size_t
+troubled_beside(const struct subscriptions *subs, const char *username)
+{
+	const struct sub_channel *channel;
+	size_t count = 0;
+
+	LIST_FOREACH (channel, &subs->channels, entry)
+		count += channel->username != username &&
+		    sub_channel_is_known(channel) &&
+		    sub_state_is_trouble(channel->state);
+	return count;
+}
+
+enum subscriptions_health
+subscriptions_health(
+    const struct broker *broker, char out[static SUBSCRIPTIONS_SENTENCE_SIZE])
+{
+	const char *username;
+	enum sub_state worst = subscriptions_worst(broker, &username);
+	char next[SUB_NEXT_SIZE];
+	char more[64] = "";
+	size_t others;
+
+	if (!sub_state_is_trouble(worst))
+		return SUBSCRIPTIONS_fine;
+	others = troubled_beside(broker->subscriptions, username);
+	if (others)
+		(void)snprintf(
+		    more, sizeof(more), "; and %zu more: streamhold subs list", others);
+	sub_state_next(worst, username, next);
+	(void)snprintf(out, SUBSCRIPTIONS_SENTENCE_SIZE,
+	    "'%.100s' is %s: %.170s; %.70s%s", log_quote(username),
+	    sub_state_name(worst), sub_state_sentence(worst), next, more);
+	return is_helped(worst) ? SUBSCRIPTIONS_helped : SUBSCRIPTIONS_trouble;
 }

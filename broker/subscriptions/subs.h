@@ -22,6 +22,19 @@ struct subscriptions;
  * something to change. */
 #define SUBS_READ_BACK_MS 5000
 
+/* How what is wanted stands, over all channels. */
+enum subscriptions_health {
+	SUBSCRIPTIONS_fine,
+	SUBSCRIPTIONS_helped,  /* all in force, by the app token instead of a login */
+	SUBSCRIPTIONS_trouble, /* something that is wanted is not in force */
+};
+
+/* Says which; with a sentence about the channel that needs it most, and what to do,
+ * unless all is fine. `out` takes SUBSCRIPTIONS_SENTENCE_SIZE bytes. */
+#define SUBSCRIPTIONS_SENTENCE_SIZE 400
+enum subscriptions_health subscriptions_health(
+    const struct broker *broker, char out[static SUBSCRIPTIONS_SENTENCE_SIZE]);
+
 /* Loads what is stored and begins; needs the accounts. 0, or a negative errno when the
  * database cannot be read. */
 int subscriptions_start(struct broker *broker);

@@ -114,10 +114,12 @@ _streamhold() {
 		"consumers list") ;;
 		"consumers show" | "consumers test" | "consumers enable") words=$(_streamhold_consumers) ;;
 		"consumers remove") words="$(_streamhold_consumers) --yes" ;;
+		"consumers rotate-secret") words="$(_streamhold_consumers) --overlap --secret-stdin" ;;
 		"consumers dead") words="$(_streamhold_consumers) --after --limit" ;;
 		"consumers retry") words="$(_streamhold_consumers) --all" ;;
-		"consumers "*) words="add list show remove test dead retry enable" ;;
+		"consumers "*) words="add list show remove test rotate-secret dead retry enable" ;;
 		"subs sync" | "subs adopt") words="$(_streamhold_channels) --dry-run" ;;
+		"subs reset") words=$(_streamhold_channels) ;;
 		"subs clear") words="$(_streamhold_channels) --yes" ;;
 		"subs list") words=$(_streamhold_channels) ;;
 		"subs set")
@@ -127,7 +129,7 @@ _streamhold() {
 				words="all $types"
 			fi
 			;;
-		"subs "*) words="list set sync clear adopt" ;;
+		"subs "*) words="list set reset sync clear adopt" ;;
 		"config check" | "config show" | "config units")
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return

@@ -12,7 +12,7 @@ import time
 
 from tests.conftest import ROOT
 from tests.fake import load
-from tests.lib.target import Target
+from tests.lib.target import Process
 from tests.system.consumer_stage import SIGNER, start
 
 LONG = bool(os.environ.get("STREAMHOLD_LONG"))
@@ -159,40 +159,30 @@ def test_killed_consumer_and_broker_lose_nothing(streamhold, folder, plain):
 
 
 def test_killed_target_and_broker_lose_nothing(streamhold, folder, plain):
+    """The program that is pushed to is a process that is killed, most often in the middle of its
+    work: it has noted an event then and has not answered."""
     daemon = start(streamhold, folder, build=plain)
-    got = []
-    target = [Target()]
-    port = target[0].port
-    target[0].__enter__()
-
-    def keep(one):
-        """What came, whether it was answered or not."""
-        return [(push.seq, push.redelivered) for push in list(one.pushes)]
+    target = Process(folder / "notes", work_s=0.002)
 
     def kill_target():
-        """Stops listening and answers nobody any more."""
-        old = target[0]
-        old.answer = lambda push: None
-        old.__exit__()
-        time.sleep(0.05)
-        new = Target(port=port)
-        new.__enter__()
-        target[0] = new
-        ended.append(old)
+        before, end = target.size(), time.monotonic() + 5
+        while time.monotonic() < end and target.size() == before:
+            time.sleep(0.002)
+        target.kill()
+        time.sleep(0.05)        # while nobody is there
+        target.start()
 
-    ended = []
-    url = f"http://127.0.0.1:{port}/hook"
-    done = daemon.cli("consumers", "add", "bot", "--forward", url, "--allow-private", "127.0.0.1",
-                      "--start", "beginning", "--json")
-    assert done.returncode == 0 and json.loads(done.stdout)["secret"].startswith("whsec_")
+    done = daemon.cli("consumers", "add", "bot", "--forward", target.url, "--allow-private",
+                      "127.0.0.1", "--start", "beginning", "--json")
+    assert done.returncode == 0, done.stderr
+    target.secret = json.loads(done.stdout)["secret"]
+    target.start()
     try:
         span = COUNT / RATE / (2 * KILLS)
         with Killer(KILLS, (span * 0.5, span * 1.4), kill_target, kill_broker_of(daemon)):
             send(daemon, folder)
         until_done(daemon, "bot", 120)
     finally:
-        target[0].__exit__()
-    for one in ended + [target[0]]:
-        got += keep(one)
+        target.close()
     assert json.loads(daemon.cli("consumers", "dead", "bot", "--json").stdout)["dead_letters"] == []
-    check(daemon, got)
+    check(daemon, target.noted())

@@ -1,11 +1,15 @@
-"""A program that events are pushed to: checks the signatures, answers as it is told, and
-remembers what it was given."""
+"""A program that events are pushed to: answers as it is told, and remembers what it was given.
+Run as a process it notes what it was given in a file, and may be killed at any moment."""
 import base64
 import hashlib
 import hmac
 import http.server
 import json
+import pathlib
+import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -130,3 +134,83 @@ class Target:
     def wait_taken(self, count, timeout=20):
         return self.wait(count, timeout,
                          lambda push: push.status and 200 <= push.status < 300)
+
+
+class Process:
+    """A target that is a process of its own: kill() and start() as often as one likes. Whoever pushes
+    meanwhile is refused the connection, as by any program that is not there."""
+
+    def __init__(self, notes, work_s=0):
+        self.notes, self.work_s, self.secret, self.child = pathlib.Path(notes), work_s, "", None
+        # Keeps the port for the children, and does not listen.
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        self.port = self.holder.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    def start(self):
+        """Returns when it listens."""
+        self.child = subprocess.Popen(
+            [sys.executable, "-E", __file__, str(self.port), str(self.notes), str(self.work_s)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.child.stdin.write(self.secret + "\n")
+        self.child.stdin.flush()
+        assert self.child.stdout.readline() == "ready\n"
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
+
+    def close(self):
+        self.kill()
+        self.holder.close()
+
+    def size(self):
+        return self.notes.stat().st_size if self.notes.exists() else 0
+
+    def noted(self):
+        """(seq, redelivered) in the order in which they came. A process that was killed may leave
+        a line unfinished, and has then not taken that event."""
+        lines = self.notes.read_bytes().decode().split("\n")[:-1] if self.notes.exists() else []
+        return [(int(line.split()[0]), line.split()[1] == "1") for line in lines]
+
+
+def _serve(port, path, work_s, secret):
+    """Notes each event, then works, then answers 200; 400 when the signature is wrong."""
+    notes = open(path, "ab", buffering=0)       # pylint: disable=consider-using-with
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            wanted = signature(secret, self.headers["webhook-id"],
+                               self.headers["webhook-timestamp"], body)
+            good = wanted in self.headers["webhook-signature"].split()
+            if good:
+                event = json.loads(body)["data"]
+                marked = int(self.headers.get("streamhold-redelivered") == "true")
+                notes.write(b"%d %d\n" % (event["seq"], marked))
+                time.sleep(work_s)
+            self.send_response(200 if good else 400)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Server(_Server):
+        def server_bind(self):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            super().server_bind()
+
+    with Server(("127.0.0.1", port), Handler) as server:
+        print("ready", flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.stdin.readline().strip())

@@ -170,10 +170,10 @@ def test_limits_have_the_values_of_the_headers():
 @pytest.mark.parametrize("page", OWN_PAGES, ids=name_of)
 def test_verbs_exist(page):
     """`streamhold VERB ...` in backticks or in a block names a verb of the table."""
-    verbs = re.findall(r'^\t\{ "([\w ]+)",', (ROOT / "broker/cli/verbs.c").read_text(), re.M)
+    verbs = re.findall(r'^\t\{ "([\w -]+)",', (ROOT / "broker/cli/verbs.c").read_text(), re.M)
     assert "up" in verbs
-    typed = re.findall(r"`streamhold ([a-z]+(?: [a-z]+)?)", text_of(page))
-    typed += re.findall(r"^(?:\$ |sudo )?(?:build/bin/)?streamhold ([a-z]+(?: [a-z]+)?)",
+    typed = re.findall(r"`streamhold ([a-z]+(?: [a-z-]+)?)", text_of(page))
+    typed += re.findall(r"^(?:\$ |sudo )?(?:build/bin/)?streamhold ([a-z]+(?: [a-z-]+)?)",
                         text_of(page), re.M)
     # `app` alone stands for its verbs.
     halves = {verb.split()[0] for verb in verbs}

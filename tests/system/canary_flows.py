@@ -1,5 +1,6 @@
 """Secrets with names of their own, and every flow that they go through. For test_canaries.py and
 test_residue.py."""
+import base64
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from tests.lib import memory
 from tests.lib.daemon import Streamhold
 from tests.lib.keyring import wait_for
 from tests.lib.platforms import NAMES, OTHER, USERS, follow
+from tests.lib.target import Target
 
 SECRETS = {name: f"CANARY-{name}-client-secret-{os.urandom(16).hex()}" for name in NAMES}
 USER = "streamer123"
@@ -211,6 +213,35 @@ def app_tokens(run):
     assert run.daemon.delete(path).status == 200
 
 
+def push_secrets(run):
+    """Secrets to sign with: made, given, and one given over the API."""
+    with Target() as target:
+        words = ("--forward", target.url, "--allow-private", "127.0.0.1")
+        made = run.daemon.cli("consumers", "add", "canary", *words)
+        run.note("push.made", made.stdout.strip())
+        rotated = run.daemon.cli("consumers", "rotate-secret", "canary")
+        run.note("push.rotated", rotated.stdout.strip())
+        given = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+        run.note("push.given", given)
+        assert run.daemon.cli("consumers", "rotate-secret", "canary", "--secret-stdin",
+                              stdin=given + "\n").returncode == 0
+        assert run.daemon.cli("consumers", "test", "canary").returncode == 0
+        sent = ["whsec_" + base64.b64encode(os.urandom(32)).decode() for _ in range(3)]
+        for secret in sent:
+            run.note("client_secret.push", secret)
+        assert run.daemon.cli("consumers", "add", "other", *words, "--secret-stdin",
+                              stdin=sent[0] + "\n").returncode == 0
+        for current, secret, status in ((sent[0], sent[1], 200), (sent[0], sent[2], 403),
+                                        (sent[2], "short", 400)):
+            answer = run.daemon.call("PUT", "/consumers/other/secret",
+                                     {"current": current, "secret": secret})
+            assert answer.status == status, answer.text
+        assert run.daemon.cli("consumers", "test", "other").returncode == 0
+        assert len(target.pushes) == 2
+        for name in ("canary", "other"):
+            assert run.daemon.cli("consumers", "remove", name, "--yes").returncode == 0
+
+
 def new_key(run):
     """Everything is sealed anew; both keys are secrets."""
     run.collect()
@@ -257,7 +288,8 @@ def deletion(run):
 
 # In this order. A flow asserts that it took place.
 FLOWS = [refused_credentials, put_credentials, failing_logins, logins, abandoned_login, refreshes,
-         failing_refreshes, lost_login, device_logins, tokens_handed_out, app_tokens, new_key,
+         failing_refreshes, lost_login, device_logins, tokens_handed_out, app_tokens, push_secrets,
+         new_key,
          moved_keystore, reading, deletion]
 
 

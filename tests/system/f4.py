@@ -11,6 +11,9 @@ CONTRACT = "tests/system/test_oauth_contract.py"
 SCENARIOS = "tests/system/test_scenarios.py"
 REFRESH = "tests/system/test_refresh.py"
 API = "tests/system/test_http_api.py"
+SUBSCRIPTIONS = "tests/system/test_subscriptions.py"
+STREAM = "tests/system/test_stream.py"
+PUSH_SECRET = "tests/system/test_push_secret.py"
 
 # number: (what, platforms, tests)
 F4 = {
@@ -76,6 +79,11 @@ F4 = {
         f"{SCENARIOS}::test_a_token_that_died_while_nothing_ran_is_refreshed",
         "test_check:test_at_start_each_token_is_checked_once_one_at_a_time",
         "test_check:test_a_refused_token_is_refreshed_once"]),
+    26: ("reconcile removes what is ours only", ("kick",), [
+        f"{SUBSCRIPTIONS}::test_what_a_stranger_made_serves_and_is_never_touched",
+        f"{SUBSCRIPTIONS}::test_a_double_of_ours_is_removed_and_the_oldest_stays",
+        f"{SUBSCRIPTIONS}::test_clear_on_shutdown_removes_ours_only_and_the_next_start_"
+        "subscribes_again"]),
     27: ("Host header attacks", HTTP, [f"{API}::test_hosts_that_are_not_ours[",
                                        f"{API}::test_hosts_that_are_ours",
                                        "tests/browser/test_login.py::"
@@ -85,6 +93,22 @@ F4 = {
         f"{API}::test_own_and_allowed_origins_are_served"]),
     29: ("Sec-Fetch-Site", HTTP, [f"{API}::test_callback_takes_navigations_only",
                                   f"{API}::test_foreign_pages_are_refused["]),
+    30: ("a stream goes on from Last-Event-ID; a slow reader", HTTP, [
+        f"{STREAM}::test_it_begins_where_it_is_told[",
+        f"{STREAM}::test_many_stored_events_come_in_order_and_then_the_new_ones",
+        f"{STREAM}::test_a_reader_that_does_not_read_is_cut_off_and_may_resume",
+        "tests/system/test_stream_clients.py::test_eventsource_of_npm_gets_each_event_once",
+        "tests/crash/test_kill_reader.py::test_a_killed_reader_gets_each_event_once",
+        "tests/system/test_stream_crowd.py::"
+        "test_good_readers_and_ingest_do_not_feel_the_bad_ones"]),
+    31: ("forwarding signature with rotated secrets", HTTP, [
+        f"{PUSH_SECRET}::test_both_secrets_sign_for_a_while_the_new_one_first",
+        f"{PUSH_SECRET}::test_the_old_secret_ends_durably",
+        f"{PUSH_SECRET}::test_an_old_secret_whose_time_passed_while_nothing_ran_signs_nothing",
+        f"{PUSH_SECRET}::"
+        "test_standardwebhooks_of_npm_takes_either_secret_and_then_the_new_one"]),
+    32: ("a consumer's 410 switches it off", HTTP, [
+        "tests/system/test_push.py::test_gone_switches_off_until_it_is_enabled"]),
     33: ("a search of the log finds no secret", HTTP, [
         f"{REFRESH}::test_no_token_is_logged",
         "tests/system/test_canaries.py::test_no_secret_is_where_it_must_not_be"]),

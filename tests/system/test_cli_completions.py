@@ -13,7 +13,7 @@ def table(build):
     """Every word of a verb and every option, as the command's own help has them."""
     text = subprocess.run([build / "bin" / "streamhold", "help"], capture_output=True,
                           text=True, check=True).stdout
-    verbs = re.findall(r"^  ([a-z]+(?: [a-z]+)?) ", text.split("Options")[0], re.M)
+    verbs = re.findall(r"^  ([a-z]+(?: [a-z-]+)?) ", text.split("Options")[0], re.M)
     for verb in verbs:
         text += subprocess.run([build / "bin" / "streamhold", "help", *verb.split()],
                                capture_output=True, text=True, check=True).stdout

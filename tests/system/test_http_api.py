@@ -364,13 +364,13 @@ def test_events_are_listed_as_the_broker_composed_them(front, broker):
     assert broker.asked[-1].fields == {"after": 6, "limit": 2, "type": "t", "platform": "kick",
                                        "kind": "chat", "foreign": True, "synthetic": False,
                                        "broadcaster": None, "bytes": 0, "follow": False,
-                                       "replays": 0, "wait_ms": 0,
+                                       "replays": 0, "wait_ms": 0, "run": 0,
                                        "quarantined": False}
     front.ask(path="/events")
     assert broker.asked[-1].fields == {"after": 0, "limit": 100, "type": None, "platform": None,
                                        "kind": None, "foreign": False, "synthetic": False,
                                        "broadcaster": None, "bytes": 0, "follow": False,
-                                       "replays": 0, "wait_ms": 0,
+                                       "replays": 0, "wait_ms": 0, "run": 0,
                                        "quarantined": False}
 
 
@@ -441,7 +441,8 @@ def test_health(front, broker):
     status = front.ask(path="/status").json()
     assert status["status"] == "degraded"
     assert set(status["components"]) == {"server", "broker", "database", "keystore", "webhooks",
-                                         "events", "logins", "tokens_kick"}
+                                         "events", "logins", "subscriptions",
+                                         "tokens_kick"}
     assert status["components"]["tokens_kick"] == {"status": "degraded", "detail": "paused"}
     assert status["components"]["webhooks"] == {"status": "unhealthy", "detail": "no tunnel"}
     assert front.ask(path="/readyz").json() == {"ready": True}

@@ -172,6 +172,44 @@ def test_a_number_of_another_database_begins_anew_and_says_so(daemon):
         assert ids(events) == [1, 2, 3]
 
 
+def test_readers_begin_anew_when_an_older_database_is_put_back(daemon, folder):
+    """While they read: a backup takes the place of the database, and the front stays."""
+    state = folder / "state"
+    deliver(daemon, count=3)
+    daemon.stop()
+    backup = {file.name: file.read_bytes() for file in state.glob("streamhold.db*")}
+    daemon.start()
+    deliver(daemon, count=4)
+    with Stream(daemon.api_port, "?after=0") as all_of_it, \
+            Stream(daemon.api_port, "?after=0&type=channel.followed") as nothing_yet, \
+            Stream(daemon.api_port, "?after=now") as new_ones:
+        assert ids(all_of_it.take(7)) == list(range(1, 8))
+        assert new_ones.silent() and nothing_yet.silent()
+        up, front = daemon.process.pid, daemon.children()["httpd"]
+        os.kill(up, signal.SIGSTOP)         # it would start another one at once
+        os.kill(daemon.broker_pid(), signal.SIGKILL)
+        for file in state.glob("streamhold.db*"):
+            file.unlink()
+        for name, content in backup.items():
+            (state / name).write_bytes(content)
+        os.kill(up, signal.SIGCONT)
+        for stream in (all_of_it, new_ones):
+            gap, *events = stream.take(4)
+            assert gap.type == "streamhold.gap"
+            assert json.loads(gap.data) == {"after": 7, "next": 1, "reason": "unknown"}
+            assert ids(events) == [1, 2, 3]
+        assert nothing_yet.next().type == "streamhold.gap"
+        # And on, without a number twice or missing.
+        deliver(daemon, count=6)
+        deliver(daemon, count=1, kind="channel.followed")
+        for stream in (all_of_it, new_ones):
+            assert ids(stream.take(7)) == list(range(4, 11))
+            assert stream.silent()
+        assert ids([nothing_yet.next()]) == [10]
+        assert daemon.children()["httpd"] == front
+    daemon.wait_log(r"the broker's database is an older one: it ended at 3, and 7 was")
+
+
 def test_deleted_events_are_said(daemon):
     deliver(daemon, count=10)
     daemon.stop()

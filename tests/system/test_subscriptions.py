@@ -189,6 +189,112 @@ def test_delete_stores_an_empty_set_that_survives_a_restart(subs):
     assert subs.channel()["source"] == "api" and subs.channel()["state"] == "none"
 
 
+def health(subs):
+    part = subs.daemon.get("/status").json()["components"]["subscriptions"]
+    whole = json.loads(subs.daemon.cli("status", "--json").stdout)["components"]
+    assert whole["subscriptions"] == {"state": part["status"],
+                                      "detail": part.get("detail", "")}
+    return part
+
+
+def test_the_health_tells_what_is_wanted_and_not_in_force(subs):
+    subs.start(wants(CHAT, FOLLOW), credentials=False, logged_in=False)
+    subs.wait("no_credentials")
+    part = health(subs)
+    assert part["status"] == "degraded" and "streamhold app add kick" in part["detail"]
+    put_credentials(subs.daemon, "kick")
+    assert login(subs.daemon, "kick").status == 200
+    subs.wait("settling")
+    subs.sync()
+    assert health(subs) == {"status": "healthy"}
+    subs.kick.set(webhooks_enabled=False)
+    subs.sync()
+    part = health(subs)
+    assert part["status"] == "degraded"
+    assert part["detail"].startswith(f"'{USER}' is webhooks_off: ")
+    assert part["detail"].endswith(f"streamhold subs sync {USER}")
+    assert subs.daemon.get("/status").json()["status"] == "degraded"
+    assert subs.daemon.get("/readyz").status == 200         # Streamhold itself works
+    done = subs.daemon.cli("status", "--check")
+    assert done.returncode == 7 and "Enable Webhooks" in done.stdout
+    subs.kick.set(webhooks_enabled=True, subscription_limit=1)
+    subs.sync()
+    assert "is limit_reached" in health(subs)["detail"]
+    assert subs.put(CHAT, username="misspelt").status == 200
+    subs.wait("unknown_channel", username="misspelt")
+    detail = health(subs)["detail"]
+    assert "'misspelt' is unknown_channel" in detail and "and 1 more" in detail
+    subs.daemon.delete("/subscriptions/kick/misspelt")
+    subs.kick.set(subscription_limit=None)
+    subs.sync()
+    assert health(subs) == {"status": "healthy"}
+
+
+def test_a_login_that_the_app_token_stands_in_for_is_told_and_is_not_degraded_twice(subs):
+    subs.active(CHAT)
+    assert health(subs) == {"status": "healthy"}
+    subs.kick.kill()
+    subs.daemon.post(f"/oauth/refresh/kick/{USER}")
+    subs.wait("login_lost", timeout=20)
+    part = health(subs)
+    assert part["status"] == "healthy" and f"streamhold login kick {USER}" in part["detail"]
+    assert subs.daemon.cli("status", "--check").returncode == 4
+
+
+def test_null_goes_back_to_what_the_configuration_says(subs):
+    subs.start(wants(CHAT, FOLLOW))
+    subs.wait(compared)
+    assert subs.put(KICKS).json()["source"] == "api"
+    subs.wait(lambda one: subs.events() == [KICKS])
+    answer = subs.daemon.call("PUT", f"/subscriptions/kick/{USER}", {"events": None})
+    assert answer.status == 200 and answer.json()["source"] == "config"
+    assert answer.json()["events"] == [CHAT, FOLLOW]
+    subs.wait(lambda one: subs.events() == sorted([CHAT, FOLLOW]))
+    subs.restart()
+    subs.wait(compared)
+    assert subs.channel()["source"] == "config"
+    # Also from nothing at all, and by the command.
+    subs.daemon.delete(f"/subscriptions/kick/{USER}")
+    subs.wait(lambda one: not subs.live())
+    done = subs.daemon.cli("subs", "reset", USER)
+    assert done.returncode == 0, done.stderr
+    assert subs.events() == sorted([CHAT, FOLLOW]) and subs.channel()["source"] == "config"
+
+
+def test_going_back_where_the_configuration_names_no_events(subs):
+    subs.active(CHAT)
+    done = subs.daemon.cli("subs", "reset", USER)
+    assert done.returncode == 0 and "names no events" in done.stderr, done.stderr
+    end = time.monotonic() + 20
+    while subs.live() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert subs.live() == []
+    subs.restart()
+    left = json.loads(subs.daemon.cli("subs", "list", "--json").stdout)["subscriptions"]
+    assert [(one["source"], one["events"]) for one in left] in ([], [("none", [])])
+
+
+def test_a_channel_may_be_called_sync(subs):
+    """Beside POST /subscriptions/kick/sync."""
+    subs.start(logged_in=False)
+    path = "/subscriptions/kick/sync"
+    answer = subs.daemon.call("PUT", path, {"events": [CHAT]})
+    assert answer.status == 200 and answer.json()["username"] == "sync"
+    assert subs.daemon.get(path).json()["events"] == [CHAT]
+    assert subs.daemon.post(path + "?dry_run=true").json()["dry_run"] is True
+    refused = subs.daemon.call("PATCH", path)
+    assert refused.status == 405
+    assert refused.headers["Allow"] == "POST, GET, HEAD, PUT, DELETE"
+    listed = json.loads(subs.daemon.cli("subs", "list", "sync", "--json").stdout)
+    assert [one["username"] for one in listed["subscriptions"]] == ["sync"]
+    subs.daemon.cli("subs", "set", "sync", FOLLOW)
+    assert subs.daemon.get(path).json()["events"] == [FOLLOW]
+    subs.daemon.cli("subs", "sync", "sync")
+    assert subs.daemon.delete(path).json()["events"] == []
+    assert subs.daemon.call("PUT", path, {"events": None}).json()["source"] == "none"
+    assert subs.daemon.get(path).status == 404
+
+
 def test_older_names_are_taken_with_a_warning_and_wrong_ones_are_refused_by_name(subs):
     subs.start(logged_in=False)
     one = subs.put("channel.subscribed", CHAT).json()

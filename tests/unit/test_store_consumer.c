@@ -8,7 +8,8 @@ struct change_job {
 	struct store_job job;
 	uint64_t cursor;
 	uint64_t handed;
-	bool moved;
+	uint64_t epoch; /* of a mark */
+	unsigned changes;
 	bool mark; /* else a whole row */
 	struct store_consumer found;
 };
@@ -19,6 +20,7 @@ take_row(void *arg, struct store_consumer *row)
 	struct change_job *change = arg;
 
 	change->found.cursor = row->cursor;
+	change->found.given = row->given;
 	change->found.handed = row->handed;
 	change->found.seen_at = row->seen_at;
 }
@@ -32,13 +34,19 @@ run_change(struct store_job *job, struct db *db)
 	const struct store_consumer row = { .name = name,
 		.type = type,
 		.cursor = change->cursor,
+		.given = change->cursor,
 		.handed = change->handed,
 		.created_at = 1,
 		.updated_at = 2,
 		.seen_at = 3 };
-	int result = change->mark
-	    ? store_consumer_mark(db, name, change->cursor, change->handed, 50)
-	    : store_consumer_put(db, &row, change->moved);
+	const struct store_mark mark = { .name = name,
+		.epoch = change->epoch,
+		.cursor = change->cursor,
+		.given = change->handed,
+		.handed = change->handed,
+		.seen_at = 50 };
+	int result = change->mark ? store_consumer_mark(db, &mark)
+				  : store_consumer_put(db, &row, change->changes);
 
 	return result < 0 ? result : store_consumer_load(db, take_row, change);
 }
@@ -85,9 +93,36 @@ a_cursor_that_is_moved_goes_back_and_hand_out_does_not(void **state)
 	change(
 	    (struct change_job){ .mark = true, .cursor = 8, .handed = 20 }, 8, 20, 50);
 	change(
-	    (struct change_job){ .cursor = 1, .handed = 6, .moved = true }, 1, 20, 50);
-	change((struct change_job){ .cursor = 30, .handed = 30, .moved = true }, 30, 30,
-	    50);
+	    (struct change_job){
+		.cursor = 1, .handed = 6, .changes = STORE_CONSUMER_MOVED },
+	    1, 20, 50);
+	change(
+	    (struct change_job){
+		.cursor = 30, .handed = 30, .changes = STORE_CONSUMER_MOVED },
+	    30, 30, 50);
+}
+
+/* An acknowledgement, or a pusher's note, of what was handed out before the place was
+ * set comes after that. */
+static void
+a_mark_of_before_the_place_was_set_moves_no_cursor(void **state)
+{
+	(void)state;
+	open_store();
+	change((struct change_job){ .cursor = 4, .handed = 4 }, 4, 4, 3);
+	change(
+	    (struct change_job){ .mark = true, .cursor = 8, .handed = 20 }, 8, 20, 50);
+	change(
+	    (struct change_job){
+		.cursor = 1, .handed = 1, .changes = STORE_CONSUMER_MOVED },
+	    1, 20, 50);
+	change(
+	    (struct change_job){ .mark = true, .cursor = 20, .handed = 25 }, 1, 25, 50);
+	close_store();
+	open_store();
+	change(
+	    (struct change_job){ .mark = true, .epoch = 1, .cursor = 2, .handed = 5 },
+	    2, 25, 50);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -98,6 +133,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(marks_that_were_made_before_a_row_came_stay),
 		TEST(a_cursor_that_is_moved_goes_back_and_hand_out_does_not),
+		TEST(a_mark_of_before_the_place_was_set_moves_no_cursor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
