@@ -39,7 +39,8 @@ client_free(struct admin_client *admin_client)
 	flows_client_gone(&admin_client->client);
 	chan_free(admin_client->client.chan);
 	LIST_REMOVE(admin_client, entry);
-	admin_client->admin->count--;
+	if (admin_client->admin->count-- == ADMIN_CLIENTS_MAX)
+		(void)event_add(admin_client->admin->accept, NULL);
 	free(admin_client);
 }
 
@@ -129,12 +130,13 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		    "admin", "user %u may not use the admin socket", (unsigned)uid);
 		broker_count(admin->broker, "admin_refused", 1);
 		(void)close(fd);
-	} else if (admin->count >= ADMIN_CLIENTS_MAX) {
-		log_warning("admin", "more than %d commands at once; one is refused",
-		    ADMIN_CLIENTS_MAX);
-		(void)close(fd);
 	} else {
 		client_new(admin, fd, uid, pid);
+		if (admin->count < ADMIN_CLIENTS_MAX)
+			return;
+		log_warning("admin", "%d commands at once; more have to wait",
+		    ADMIN_CLIENTS_MAX);
+		(void)event_del(admin->accept);
 	}
 }
 
@@ -165,8 +167,8 @@ admin_free(struct admin *admin)
 {
 	if (!admin)
 		return;
-	event_free(admin->accept);
 	while (!LIST_EMPTY(&admin->clients))
 		client_free(LIST_FIRST(&admin->clients));
+	event_free(admin->accept);
 	free(admin);
 }

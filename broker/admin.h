@@ -8,8 +8,8 @@
 
 struct admin;
 
-/* Commands connected at the same time. */
-#define ADMIN_CLIENTS_MAX 32
+/* Commands connected at the same time; further ones wait until one of them ends. */
+#define ADMIN_CLIENTS_MAX 64
 
 /* Accepts on the passed listener. Root, the broker's own user and members of `group`
  * are let in; NULL or an unknown group admits no further users. */

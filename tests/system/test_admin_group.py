@@ -1,9 +1,11 @@
-"""Members of the group `streamhold` may use the command in system mode, others may not.
+"""Who may use the command, and how many at once: members of the group `streamhold` in system mode,
+others not.
 
 The group exists in a mount namespace of the test's own, so the machine is left alone.
 """
 import json
 import os
+import socket
 import subprocess
 
 import pytest
@@ -47,3 +49,25 @@ def test_members_of_the_group_may_use_the_command(plain, folder):
     log = (folder / "log").read_text()
     assert done.returncode == 0, done.stderr + log
     assert done.stdout.split() == ["0", "1"], log
+
+
+MOST = 64       # ADMIN_CLIENTS_MAX
+
+
+def test_a_command_too_many_waits_for_its_turn(streamhold, folder):
+    """It is not told that it is not allowed."""
+    daemon = streamhold()
+    others = []
+    for _ in range(MOST):
+        others.append(socket.socket(socket.AF_UNIX))
+        others[-1].connect(str(folder / "run" / "broker.sock"))
+    daemon.wait_log(f"{MOST} commands at once")
+    asking = subprocess.Popen([daemon.program("streamhold"), "--config", str(daemon.config_file),
+                               "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        asking.communicate(timeout=0.5)
+    others.pop().close()
+    out, said = asking.communicate(timeout=10)
+    assert asking.returncode == 0 and "broker" in out, said
+    for one in others:
+        one.close()
