@@ -67,6 +67,12 @@ static void begin(struct vault_move *);
 static void next_row(struct vault_move *);
 static void finish(struct vault_move *);
 
+static const char *
+move_name(const struct vault *vault)
+{
+	return vault->rotate ? VAULT_MOVE_ROTATE : vault_kind_name(vault->move_to);
+}
+
 /* ---- The steps' clockwork ---- */
 
 static void
@@ -135,6 +141,10 @@ vault_move_begin(struct vault *vault, bool begun)
 	vault->moved = 0;
 	vault->move_unreadable = 0;
 	vault->move_trouble[0] = '\0';
+	if (begun)
+		log_info("vault",
+		    "the move of all secrets that was cut off goes on (%s)",
+		    move_name(vault));
 	later(move, begun ? next_row : wait_ready, 0);
 }
 
@@ -172,12 +182,6 @@ wait_ready(struct vault_move *move)
 }
 
 /* ---- Begin ---- */
-
-static const char *
-move_name(const struct vault *vault)
-{
-	return vault->rotate ? VAULT_MOVE_ROTATE : vault_kind_name(vault->move_to);
-}
 
 static int
 run_begin(struct store_job *store_job, struct db *db)
