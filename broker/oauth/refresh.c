@@ -4,6 +4,7 @@
  *   load    the sealed tokens and the sealed client secret
  *   unseal  both; the token before only when it is to be sent
  *   look    after a crash: whether fresh tokens are there already (refresh_adopt.c)
+ *   decide  whether a token in doubt may be sent again
  *   note    what is about to be sent, durably: a crash from here on is found at start
  *   send
  *
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "broker/health.h"
 #include "broker/oauth/form.h"
 #include "broker/oauth/refresh_run.h"
 #include "broker/store/store_refresh.h"
@@ -90,7 +92,7 @@ occupy(struct account *account, const struct broker *broker)
 }
 
 struct refresh *
-refresh_begin(struct broker *broker, const struct account *account)
+refresh_begin(struct broker *broker, const struct account *account, bool asked)
 {
 	struct refresher *refresher = refresher_of(broker);
 	struct refresh *refresh = xcalloc(1, sizeof(*refresh));
@@ -107,10 +109,10 @@ refresh_begin(struct broker *broker, const struct account *account)
 	refresh->client_id = xstrdup(
 	    accounts_credential(broker->accounts, account->platform)->client_id);
 	refresh->generation = account->row.generation;
-	refresh->in_doubt = account->plan.in_doubt;
+	refresh->asked = asked;
 	refresh->previous = account->plan.in_doubt && account->plan.previous;
 	refresh->sends = account->plan.in_doubt ? account->plan.sends : 0;
-	refresh->noted_at = account->plan.in_doubt ? account->plan.noted_at : 0;
+	refresh->noted_at = account->plan.noted_at;
 	occupy(refresh_account(refresh), broker);
 	LIST_INIT(&refresh->waits);
 	LIST_INSERT_HEAD(&refresher->running, refresh, entry);
@@ -258,7 +260,37 @@ send_or_look(struct refresh *refresh)
 	if (refresh->noted_at > 0)
 		refresh_look(refresh);
 	else
+		refresh_go_on(refresh);
+}
+
+/* What an earlier refresh left is looked for once. */
+static void
+end_look(struct refresh *refresh)
+{
+	struct account *account = refresh_account(refresh);
+
+	refresh->noted_at = 0;
+	if (account)
+		account->plan.noted_at = 0;
+}
+
+/* The old token is served until it expires; then the login is lost. */
+void
+refresh_go_on(struct refresh *refresh)
+{
+	const struct account *account = refresh_account(refresh);
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	end_look(refresh);
+	if (!account || refresh->asked || !refresh_plan_is_undecided(&account->plan)) {
 		refresh_note(refresh);
+		return;
+	}
+	refresh_undecided_sentence(refresh->platform, account->row.username, sentence);
+	if (account->plan.expires > time_boot_ms())
+		refresh_fail(refresh, ERR_refresh_failed, 0, "%s", sentence);
+	else
+		refresh_lose(refresh, sentence, true);
 }
 
 bool
@@ -268,6 +300,7 @@ refresh_send_previous(struct refresh *refresh)
 	    !refresh->platform->takes_previous)
 		return false;
 	refresh->previous = true;
+	refresh->sends = 0;
 	unseal_previous(refresh);
 	return true;
 }
@@ -302,13 +335,8 @@ void
 refresh_note(struct refresh *refresh)
 {
 	struct note_job *job = xcalloc(1, sizeof(*job));
-	struct account *account = refresh_account(refresh);
 
 	flow_step(&refresh->flow, "note");
-	/* What an earlier refresh left is looked for once. */
-	refresh->noted_at = 0;
-	if (account)
-		account->plan.noted_at = 0;
 	job->username_key = xstrdup(refresh->username_key);
 	job->path = xstrdup(refresh->flow.broker->paths.database);
 	job->row = (struct store_refresh){
@@ -355,6 +383,7 @@ on_noted(struct store_job *store_job, int result)
 	struct note_job *job = (struct note_job *)store_job;
 	struct refresh *refresh = (struct refresh *)steps_done(&job->steps);
 
+	health_storage(job->steps.broker, result);
 	if (refresh && result < 0)
 		refresh_fail(refresh, ERR_storage_failed, 0,
 		    "the database could not be written: %s", strerror(-result));

@@ -17,11 +17,14 @@
 
 #include <event2/event.h>
 
+#include "broker/health.h"
+#include "broker/oauth/account_event.h"
 #include "broker/oauth/refresh_run.h"
 #include "broker/oauth/revocation.h"
 #include "broker/oauth/scopes.h"
 #include "broker/store/store_refresh.h"
 #include "broker/store/store_secret.h"
+#include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -41,6 +44,7 @@ struct keep_job {
 	struct buf previous_sealed; /* empty: there is none any more */
 	uint64_t before;            /* generation that is replaced */
 	uint64_t adopted;           /* generation of an item found, 0: none */
+	struct account_event event; /* of a login that was lost; type NULL: none */
 	bool current;
 	bool last; /* nobody tries again */
 };
@@ -222,6 +226,8 @@ make_job(const struct refresh *refresh)
 	if (buf_length(replaced))
 		buf_add(
 		    &job->previous_sealed, buf_bytes(replaced), buf_length(replaced));
+	if (refresh_is_lost(refresh_account(refresh)))
+		account_event_make(&job->event, ACCOUNT_EVENT_RECOVERED, &job->row);
 	return job;
 }
 
@@ -254,6 +260,8 @@ run_keep(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result =
 		    store_refresh_delete(db, job->row.platform, job->row.username_key);
+	if (result == 0)
+		result = account_event_put(db, &job->event);
 	return result;
 }
 
@@ -261,6 +269,7 @@ static void
 free_job(struct keep_job *job)
 {
 	store_account_clear(&job->row);
+	account_event_clear(&job->event);
 	free(job->secret_name);
 	buf_clear(&job->sealed);
 	free(job->previous_name);
@@ -274,6 +283,7 @@ on_kept(struct store_job *store_job, int result)
 	struct keep_job *job = (struct keep_job *)store_job;
 	struct refresh *refresh = (struct refresh *)steps_done(&job->steps);
 
+	health_storage(job->steps.broker, result);
 	if (result == 0 && job->current)
 		publish(job);
 	/* At the close of the database all are told that they are cancelled, also what
@@ -388,6 +398,7 @@ publish(struct keep_job *job)
 	    accounts_find(broker->accounts, job->platform, job->row.username);
 	uint64_t generation = job->row.generation;
 	int64_t now = time_boot_ms();
+	bool was_lost;
 
 	vault_forget(broker->vault, job->secret_name, job->before);
 	vault_forget(broker->vault, job->previous_name, job->before);
@@ -397,7 +408,8 @@ publish(struct keep_job *job)
 	}
 	if (!account || account->row.generation != job->before)
 		return;
-	if (account->plan.trouble)
+	was_lost = refresh_is_lost(account);
+	if (account->plan.trouble || was_lost)
 		log_info("oauth", "refreshing '%s' at %s works again",
 		    log_quote(account->row.username), job->platform->name);
 	log_info("oauth", "tokens of '%s' at %s refreshed",
@@ -410,6 +422,9 @@ publish(struct keep_job *job)
 	account->plan.generation = generation;
 	account->plan.refreshed = now;
 	account->plan.ended = now;
+	if (was_lost)
+		subscriptions_account_changed(
+		    broker, job->platform->name, account->row.username);
 }
 
 /* The account went or has another login. */

@@ -8,6 +8,7 @@
 
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_vfs.h"
 #include "common/alloc.h"
 
 int
@@ -20,10 +21,11 @@ db_result(struct db *db)
 	case SQLITE_ROW:
 	case SQLITE_DONE:
 		return 0;
-	/* A write that found no space. A sync that found none is an I/O error like any
-	 * other, for what it should have written is gone. */
+	/* A write that found no space or a read-only file system. A sync that found no
+	 * space is an I/O error like any other, for what it should have written is
+	 * gone. */
 	case SQLITE_FULL:
-		return -ENOSPC;
+		return store_vfs_refusal();
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;

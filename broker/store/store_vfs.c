@@ -7,6 +7,10 @@
  * done with the file, fails every call after it until a sync has told of it. SQLite
  * does not look at the results of all calls, but nothing counts as stored before a
  * sync.
+ *
+ * A file system that became read-only takes nothing, like one that is full, and like
+ * that one it may be mended while we run: a write that it refuses is told as
+ * SQLITE_FULL, and store_vfs_refusal tells the two apart.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +32,9 @@ struct file {
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
 
+/* Each connection is used by one thread at a time, which asks at once. */
+static _Thread_local int refusal;
+
 static sqlite3_vfs *
 real_vfs(sqlite3_vfs *vfs)
 {
@@ -40,6 +47,28 @@ of(sqlite3_file *base)
 	return (struct file *)base;
 }
 
+static int
+real_write(struct file *file, const void *bytes, int length, sqlite3_int64 offset)
+{
+	int result;
+
+	errno = 0;
+	result = file->real->pMethods->xWrite(file->real, bytes, length, offset);
+	if (result == SQLITE_IOERR_WRITE && errno == EROFS) {
+		refusal = EROFS;
+		return SQLITE_FULL;
+	}
+	if (result == SQLITE_FULL)
+		refusal = ENOSPC;
+	return result;
+}
+
+int
+store_vfs_refusal(void)
+{
+	return refusal ? -refusal : -ENOSPC;
+}
+
 /* Writes what was gathered; it is forgotten even when that fails. */
 static int
 flush(struct file *file)
@@ -48,8 +77,7 @@ flush(struct file *file)
 
 	file->length = 0;
 	if (length > 0 && file->failed == SQLITE_OK)
-		file->failed = file->real->pMethods->xWrite(
-		    file->real, file->bytes, length, file->start);
+		file->failed = real_write(file, file->bytes, length, file->start);
 	return file->failed;
 }
 
@@ -101,7 +129,7 @@ file_write(sqlite3_file *base, const void *bytes, int length, sqlite3_int64 offs
 	if (file->failed != SQLITE_OK)
 		return tell(file);
 	if (length > STORE_VFS_GATHER_MAX)
-		return file->real->pMethods->xWrite(file->real, bytes, length, offset);
+		return real_write(file, bytes, length, offset);
 	if (!file->bytes)
 		file->bytes = xmalloc(STORE_VFS_GATHER_MAX);
 	if (file->length == 0)

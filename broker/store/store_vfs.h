@@ -22,4 +22,8 @@ extern const char store_vfs_name[];
 /* Registers it; more than once does no harm. 0 or a negative errno. */
 int store_vfs_register(void);
 
+/* Why the last write of this thread that ended with SQLITE_FULL was refused: -ENOSPC,
+ * or -EROFS of a file system that takes no writes at present. */
+int store_vfs_refusal(void);
+
 #endif

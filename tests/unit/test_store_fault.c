@@ -396,6 +396,34 @@ a_full_disk_fails_and_recovers(void **state)
 	assert_int_equal(count_rows("free"), 20);
 }
 
+/* A file system that the kernel made read-only, and that is mended while we run. */
+static void
+a_read_only_file_system_fails_and_recovers(void **state)
+{
+	unsigned round;
+
+	(void)state;
+	for (round = 0; round < 20; round++) {
+		writes = 0;
+		write_fault = (struct fault){ .at = 1,
+			.lasting = true,
+			.code = SQLITE_IOERR_WRITE,
+			.error = EROFS };
+		assert_int_equal(put_now("read-only", round, 20000), -EROFS);
+		assert_int_equal(put_now("read-only", round, 20000), -EROFS);
+		writes = 0;
+		write_fault.code = SQLITE_FULL;
+		write_fault.error = ENOSPC;
+		assert_int_equal(put_now("full", round, 20000), -ENOSPC);
+		write_fault.at = 0;
+		assert_int_equal(put_now("free", round, 20000), 0);
+	}
+	assert_int_equal(broken_calls, 0);
+	assert_int_equal(count_rows("read-only"), 0);
+	assert_int_equal(count_rows("full"), 0);
+	assert_int_equal(count_rows("free"), 20);
+}
+
 static void
 fill(const char *name, size_t size)
 {
@@ -614,6 +642,7 @@ main(void)
 		WITH_STORE(every_job_of_a_failed_commit_fails),
 		WITH_STORE(a_broken_store_closes_and_opens_again),
 		WITH_STORE(a_full_disk_fails_and_recovers),
+		WITH_STORE(a_read_only_file_system_fails_and_recovers),
 		WITH_STORE(a_full_file_system_fails_and_recovers),
 	};
 
