@@ -1,7 +1,7 @@
 /*
  * account_delete, from request to answer:
  *
- *   load    the sealed tokens; a lost login has none and goes on with `erase`
+ *   load    the sealed tokens; a lost login that has none goes on with `erase`
  *   unseal
  *   revoke  at the platform, within REVOKE_MS
  *   erase   here, whatever the platform said
@@ -81,7 +81,8 @@ on_account_delete(struct client *client, struct proto_msg *msg)
 	gone->flow.outlives_client = true;
 	gone->platform = platform;
 	gone->username = xstrdup(account->row.username);
-	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)
+	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0 &&
+	    !account->row.refreshable)
 		erase(gone);
 	else
 		sealed_open(&gone->flow,

@@ -131,6 +131,9 @@ struct platform {
 	/* Whether a refresh token that was replaced may be tried when the newer one is
 	 * refused. */
 	bool takes_previous;
+	/* Whether a refresh token is not used up by a refresh, so that one whose answer
+	 * was lost may be sent again as often as need be. */
+	bool keeps_refresh;
 	/* Whether revoking one token ends all that the same person has at this client.
 	 */
 	bool revokes_widely;

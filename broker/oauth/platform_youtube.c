@@ -223,6 +223,7 @@ const struct platform platform_youtube = {
 	.questions = questions,
 	.device = &device,
 	.takes_previous = true, /* C.5: not rotated, so never refused for reuse */
+	.keeps_refresh = true,
 	.check = &check,
 	.needs = needs,
 	.revokes_widely = true, /* C.6: the whole project */

@@ -24,6 +24,9 @@ struct store_refresh;
 #define REFRESH_SHARED_MS 2000
 /* Refreshes ahead of expiry that run at the same time. */
 #define REFRESH_RUNNING_MAX 4
+/* Of a refresh token, after a send that got no usable answer: it may have been used up,
+ * so it is sent so often again and then no more (reliability.md 3.3). */
+#define REFRESH_RETRIES_MAX 1
 /* Before the second try with a token that was refused for good. */
 #define REFRESH_CONFIRM_MS 3000
 /* Back-off after a failure: the first step, and the longest that is waited. */

@@ -52,7 +52,7 @@ on_found(void *arg, int result, uint64_t generation, struct secret *plain)
 	if (result == 0 && fresh.access.length && fresh.refresh.length)
 		adopt(refresh, generation, &fresh);
 	else if (result == 0 || result == -ENOENT)
-		refresh_note(refresh);
+		refresh_go_on(refresh);
 	else
 		refresh_fail_vault(refresh, result);
 	tokens_clear(&fresh);

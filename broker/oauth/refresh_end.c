@@ -120,6 +120,9 @@ refresh_back_off(struct account *account, enum proto_error error,
 	plan->ended = now;
 	plan->due = now + wait;
 	plan->not_before = retry_after_s ? plan->due : 0;
+	/* Of a login that is lost nothing is tried without being asked. */
+	if (refresh_is_lost(account))
+		plan->due = 0;
 	refresh_note_trouble(account, error, sentence);
 }
 
@@ -152,9 +155,8 @@ refresh_fail(struct refresh *refresh, enum proto_error error, uint32_t retry_aft
 void
 refresh_doubt(const struct refresh *refresh, struct account *account)
 {
-	if (refresh->sends == 0)
-		return;
-	account->plan.in_doubt = true;
+	account->plan.in_doubt =
+	    refresh->sends > 0 && !refresh->platform->keeps_refresh;
 	account->plan.sends = refresh->sends;
 	account->plan.previous = refresh->previous;
 }

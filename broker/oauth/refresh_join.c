@@ -62,7 +62,10 @@ refresh_join(struct broker *broker, const struct account *account,
 	if (running) {
 		(void)settle(wait, account->plan.error, account->plan.trouble);
 	} else if (!decide(broker, account, cause, wait)) {
-		wait->refresh = refresh_begin(broker, account);
+		/* A front repeats what it asked the broker before: that is no word for
+		 * one more send of what was found at start. */
+		wait->refresh = refresh_begin(
+		    broker, account, cause == REFRESH_asked && !account->plan.noted_at);
 		LIST_INSERT_HEAD(&wait->refresh->waits, wait, entry);
 		return wait;
 	}
@@ -109,13 +112,14 @@ settle(struct refresh_wait *wait, enum proto_error error, const char *sentence)
 
 /* What can be said without asking the database. */
 static bool
-decide_standing(
-    struct broker *broker, const struct account *account, struct refresh_wait *wait)
+decide_standing(struct broker *broker, const struct account *account,
+    enum refresh_cause cause, struct refresh_wait *wait)
 {
 	const char *pause = refresh_pause(broker, account->platform);
 	char sentence[STEPS_SENTENCE_SIZE];
 
-	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0)
+	if (refresh_is_lost(account) &&
+	    !(account->row.refreshable && cause == REFRESH_asked))
 		return settle(wait, ERR_none, NULL);
 	if (refresher_of(broker)->stopping)
 		return settle(wait, ERR_broker_away, "Streamhold is stopping");
@@ -140,7 +144,7 @@ decide(struct broker *broker, const struct account *account, enum refresh_cause 
 	int64_t floor = cause == REFRESH_asked ? REFRESH_SHARED_MS : REFRESH_FLOOR_MS;
 	bool young = plan->refreshed && now - plan->refreshed < floor;
 
-	if (decide_standing(broker, account, wait))
+	if (decide_standing(broker, account, cause, wait))
 		return true;
 	if (cause == REFRESH_rejected && plan->rejected == account->row.generation)
 		return settle(wait, ERR_refresh_failed,

@@ -91,6 +91,12 @@ refresh_plan_clock_set(struct refresh_plan *plan, const struct store_account *ro
 		plan->due = due;
 }
 
+bool
+refresh_plan_is_undecided(const struct refresh_plan *plan)
+{
+	return plan->in_doubt && plan->sends > REFRESH_RETRIES_MAX;
+}
+
 int64_t
 refresh_backoff_ms(unsigned failures, uint32_t random)
 {

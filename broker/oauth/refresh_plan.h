@@ -33,7 +33,7 @@ struct refresh_plan {
 	uint64_t rejected;      /* generation that was refreshed after a 401 */
 	uint64_t proven;        /* generation whose access token has worked */
 	bool in_doubt;          /* a refresh token was sent and nothing came back */
-	unsigned sends;         /* of the token in doubt */
+	unsigned sends;         /* of the token in doubt, those that got no answer */
 	bool previous;          /* the token in doubt is the one before */
 	int64_t noted_at;       /* wall clock ms; of a note found at start, 0: none */
 	enum proto_error error; /* of the last refresh */
@@ -52,6 +52,10 @@ void refresh_plan_make(struct refresh_plan *plan, const struct store_account *ro
  * moment that differs between accounts, and never later. */
 void refresh_plan_clock_set(struct refresh_plan *plan, const struct store_account *row,
     int64_t margin_ms, int64_t wall, int64_t boot);
+
+/* The retry of a refresh in doubt was made and got no usable answer either: nothing is
+ * sent any more until somebody asks for it. */
+bool refresh_plan_is_undecided(const struct refresh_plan *plan);
 
 /* Back-off with full jitter after `failures` (1 and more): ms from 500 to
  * REFRESH_BACKOFF_MAX_MS. `random` is any number. */

@@ -1,14 +1,20 @@
 /*
  * Refreshes, what the platform answered:
  *
- *   200         further in refresh_keep.c
- *   nothing     after something was sent: nobody knows; the note stays, and the token
- * is tried once more after a back-off. The answer to that counts. transient   the note
- * goes; back-off. The old token is served until it expires config      the note goes;
- * the platform is paused until its credentials change terminal    once more after
- * REFRESH_CONFIRM_MS (not when a use before is in doubt), then the token before it
- * where the platform takes that, then the login is lost: tokens erased, state and event
- * stored
+ *   200        further in refresh_keep.c
+ *   nothing    after something was sent: nobody knows; the note stays, and the token
+ *              is sent once more after a back-off. When that gets no usable answer
+ *              either, nothing is sent any more: the old token is served until it
+ *              expires, and then the login is lost, with its tokens kept for whoever
+ *              asks for one more try. A platform that keeps refresh tokens is asked
+ *              again as after a transient refusal
+ *   transient  this send does not count; back-off. The old token is served until it
+ *              expires
+ *   config     this send does not count; the platform is paused until its credentials
+ *              change
+ *   terminal   once more after REFRESH_CONFIRM_MS (not when a send before is in
+ *              doubt), then the token before it where the platform takes that, then
+ *              the login is lost and its tokens are erased
  *
  * facts/twitch-google-standards.md E.2 and E.3, facts/kick.md 1.5.
  */
@@ -16,39 +22,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/oauth/account_event.h"
 #include "broker/oauth/refresh_run.h"
 #include "broker/oauth/token_error.h"
 #include "broker/store/store_refresh.h"
-#include "broker/store/store_secret.h"
-#include "broker/subscriptions/subs.h"
-#include "broker/vault/vault.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "common/time.h"
 
-/* Bytes of the column `reason`; messages.def allows 512. */
-#define REASON_SIZE 512
-
-/* Removes the note of a refresh that came to a certain end. */
+/* Sets the note right after a send that was not carried out. */
 struct clear_job {
 	struct steps_job steps;
 	char *username_key;
+	struct store_refresh row; /* borrows from the members; attempt 0: it goes */
 	const struct platform *platform;
 	enum proto_error error;
 	uint32_t retry_after;
 	char *sentence;
-};
-
-struct lose_job {
-	struct steps_job steps;
-	struct store_account row;
-	const struct platform *platform;
-	char *secret_name;
-	char *previous_name;
-	struct account_event event;
-	bool current;
 };
 
 static void end_doubts(const struct refresh *);
@@ -60,9 +50,6 @@ static void on_cleared(struct store_job *, int);
 static void pause_platform(struct refresh *, const char *);
 static void terminal(struct refresh *, const char *);
 static void confirm(struct refresh *);
-static void lose(struct refresh *, const char *);
-static int run_lose(struct store_job *, struct db *);
-static void on_lost(struct store_job *, int);
 
 void
 refresh_on_reply(void *arg, struct fetch_reply *reply)
@@ -72,6 +59,9 @@ refresh_on_reply(void *arg, struct fetch_reply *reply)
 
 	flow_resume(&refresh->flow);
 	refresh->unsettled = false;
+	/* A send that was refused, or that never left, was not carried out. */
+	if (reply->result == FETCH_answered ? reply->status != 200 : !reply->sent)
+		refresh->sends--;
 	if (reply->result != FETCH_answered && !reply->sent) {
 		end_certainly(
 		    refresh, ERR_refresh_failed, reply->retry_after_s, reply->problem);
@@ -90,16 +80,43 @@ refresh_on_reply(void *arg, struct fetch_reply *reply)
 	}
 }
 
+void
+refresh_undecided_sentence(const struct platform *platform, const char *username,
+    char sentence[STEPS_SENTENCE_SIZE])
+{
+	snprintf(sentence, STEPS_SENTENCE_SIZE,
+	    "%s gave no usable answer to the refresh, nor to the one retry, so the "
+	    "refresh token may be used up, and it is not sent again by itself: "
+	    "'streamhold refresh %s/%s' tries it, else log in again",
+	    platform->title, platform->name, username);
+}
+
+/* One retry, no more: each send of a token that works once may end the grant. */
 static void
 in_doubt(struct refresh *refresh, const char *problem)
 {
 	struct account *account = refresh_account(refresh);
+	char sentence[STEPS_SENTENCE_SIZE];
 
+	snprintf(sentence, sizeof(sentence),
+	    "%s did not answer the refresh in a usable form: %s",
+	    refresh->platform->title, problem);
+	/* There is nothing to find out where the token is as good as before, and
+	 * nothing is tried by itself where the login is lost already. */
+	if (refresh->platform->keeps_refresh || (account && refresh_is_lost(account))) {
+		refresh->sends = 0;
+		end_certainly(refresh, ERR_refresh_failed, 0, sentence);
+		return;
+	}
 	if (account)
 		refresh_doubt(refresh, account);
-	refresh_fail(refresh, ERR_refresh_failed, 0,
-	    "%s did not answer the refresh in a usable form: %s; it is tried again",
-	    refresh->platform->title, problem);
+	if (!account || !refresh_plan_is_undecided(&account->plan)) {
+		refresh_fail(refresh, ERR_refresh_failed, 0,
+		    "%s; it is tried once more", sentence);
+		return;
+	}
+	refresh_undecided_sentence(refresh->platform, account->row.username, sentence);
+	refresh_fail(refresh, ERR_refresh_failed, 0, "%s", sentence);
 }
 
 /* ---- Refusals ---- */
@@ -133,7 +150,7 @@ doubtful(struct refresh *refresh, const char *sentence)
 	if (account)
 		count_doubt(&account->plan);
 	if (account && account->plan.doubts >= REFRESH_DOUBTS_MAX)
-		lose(refresh, sentence);
+		refresh_lose(refresh, sentence, false);
 	else
 		end_certainly(refresh, ERR_refresh_failed, 0, sentence);
 }
@@ -176,22 +193,27 @@ refused(struct refresh *refresh, const struct fetch_reply *reply)
 	}
 }
 
-/* This use of the token was not carried out. The note goes, unless it tells of a use
- * before. */
+/* This send was not carried out. The note goes, unless it tells of a send before. */
 static void
 end_certainly(struct refresh *refresh, enum proto_error error, uint32_t retry_after,
     const char *sentence)
 {
-	struct clear_job *job;
+	struct account *account = refresh_account(refresh);
+	struct clear_job *job = xcalloc(1, sizeof(*job));
 
-	if (refresh->in_doubt) {
-		refresh_fail(refresh, error, retry_after, "%s", sentence);
-		return;
-	}
+	if (account)
+		refresh_doubt(refresh, account);
 	flow_step(&refresh->flow, "clear");
-	job = xcalloc(1, sizeof(*job));
 	job->platform = refresh->platform;
 	job->username_key = xstrdup(refresh->username_key);
+	job->row = (struct store_refresh){
+		.platform = refresh->platform->name,
+		.username_key = job->username_key,
+		.generation = refresh->generation,
+		.attempt = refresh->sends,
+		.previous = refresh->previous,
+		.started_at = time_now_ms(),
+	};
 	job->error = error;
 	job->retry_after = retry_after;
 	job->sentence = xstrdup(sentence);
@@ -202,11 +224,19 @@ static int
 run_clear(struct store_job *store_job, struct db *db)
 {
 	struct clear_job *job = (struct clear_job *)store_job;
+	bool current = false;
+	int result;
 
-	return store_refresh_delete(db, job->platform->name, job->username_key);
+	if (!job->row.attempt)
+		return store_refresh_delete(db, job->platform->name, job->username_key);
+	result = store_refresh_is_current(
+	    db, job->row.platform, job->username_key, job->row.generation, &current);
+	if (result == 0 && current)
+		result = store_refresh_put(db, &job->row);
+	return result;
 }
 
-/* A note that stays leads to one more try after a crash, no more. */
+/* A note that tells of more than there was leads to a try less after a crash. */
 static void
 on_cleared(struct store_job *store_job, int result)
 {
@@ -243,7 +273,7 @@ pause_platform(struct refresh *refresh, const char *sentence)
 static void
 terminal(struct refresh *refresh, const char *sentence)
 {
-	if (!refresh->previous && !refresh->in_doubt && refresh->refusals++ == 0) {
+	if (!refresh->previous && refresh->sends == 0 && refresh->refusals++ == 0) {
 		log_warning("oauth", "'%s': %s; asking once more",
 		    log_quote(refresh->username), log_quote(sentence));
 		flow_step(&refresh->flow, "confirm");
@@ -252,7 +282,7 @@ terminal(struct refresh *refresh, const char *sentence)
 		log_warning("oauth", "'%s': %s; trying the refresh token before it",
 		    log_quote(refresh->username), log_quote(sentence));
 	} else {
-		lose(refresh, sentence);
+		refresh_lose(refresh, sentence, false);
 	}
 }
 
@@ -260,122 +290,4 @@ static void
 confirm(struct refresh *refresh)
 {
 	refresh_note(refresh);
-}
-
-static char *
-copy_of(const char *text)
-{
-	return text ? xstrdup(text) : NULL;
-}
-
-static void
-make_lost_row(
-    const struct store_account *from, const char *reason, struct store_account *row)
-{
-	*row = (struct store_account){
-		.platform = xstrdup(from->platform),
-		.username_key = xstrdup(from->username_key),
-		.username = xstrdup(from->username),
-		.user_id = copy_of(from->user_id),
-		.login = copy_of(from->login),
-		.display_name = copy_of(from->display_name),
-		.identity = xstrdup(from->identity),
-		.scopes = xstrdup(from->scopes),
-		.scopes_asked = xstrdup(from->scopes_asked),
-		.obtained_at = from->obtained_at,
-		.expires_at = from->expires_at,
-		.refreshable = false,
-		.generation = from->generation,
-		.status = xstrdup(STORE_ACCOUNT_LOST),
-		.reason = xstrdup(reason),
-		.since = time_now_ms(),
-	};
-	text_cut(row->reason, REASON_SIZE - 1);
-}
-
-static void
-lose(struct refresh *refresh, const char *sentence)
-{
-	const struct account *account = refresh_account(refresh);
-	struct lose_job *job;
-
-	if (!account) {
-		refresh_end_well(refresh);
-		return;
-	}
-	flow_step(&refresh->flow, "lose");
-	job = xcalloc(1, sizeof(*job));
-	job->platform = refresh->platform;
-	job->secret_name = xstrdup(refresh->secret_name);
-	job->previous_name = xstrdup(refresh->previous_name);
-	make_lost_row(&account->row, sentence, &job->row);
-	account_event_make(&job->event, ACCOUNT_EVENT_LOST, &job->row);
-	steps_submit(&refresh->flow, &job->steps, run_lose, on_lost);
-}
-
-static int
-run_lose(struct store_job *store_job, struct db *db)
-{
-	struct lose_job *job = (struct lose_job *)store_job;
-	int result = store_refresh_is_current(db, job->row.platform,
-	    job->row.username_key, job->row.generation, &job->current);
-
-	if (result < 0 || !job->current)
-		return result;
-	result = store_account_put(db, &job->row);
-	if (result == 0)
-		result = store_secret_delete(db, job->secret_name);
-	if (result == 0)
-		result = store_secret_delete(db, job->previous_name);
-	if (result == 0)
-		result =
-		    store_refresh_delete(db, job->row.platform, job->row.username_key);
-	if (result == 0)
-		result = account_event_put(db, &job->event);
-	return result;
-}
-
-static void
-publish_loss(struct lose_job *job)
-{
-	struct broker *broker = job->steps.broker;
-	struct account *account =
-	    accounts_find(broker->accounts, job->platform, job->row.username);
-	uint64_t generation = job->row.generation;
-
-	log_error("oauth",
-	    "the login of '%s' at %s is lost, its tokens are erased: %s. Log in again: "
-	    "streamhold login %s '%s'",
-	    log_quote(job->row.username), job->platform->name,
-	    log_quote(job->row.reason), job->platform->name,
-	    log_quote(job->row.username));
-	broker_count(broker, "logins_lost", 1);
-	vault_forget(broker->vault, job->secret_name, generation);
-	vault_forget(broker->vault, job->previous_name, generation);
-	if (!account || account->row.generation != generation)
-		return;
-	refresh_plan_clear(&account->plan);
-	accounts_put(broker->accounts, job->platform, &job->row);
-	subscriptions_account_changed(
-	    broker, job->platform->name, account->row.username);
-}
-
-static void
-on_lost(struct store_job *store_job, int result)
-{
-	struct lose_job *job = (struct lose_job *)store_job;
-	struct refresh *refresh = (struct refresh *)steps_done(&job->steps);
-
-	if (result == 0 && job->current)
-		publish_loss(job);
-	if (refresh && result == 0)
-		refresh_end_well(refresh);
-	else if (refresh)
-		refresh_fail(refresh, ERR_storage_failed, 0,
-		    "the loss of the login could not be stored: %s", strerror(-result));
-	store_account_clear(&job->row);
-	account_event_clear(&job->event);
-	free(job->secret_name);
-	free(job->previous_name);
-	free(job);
 }

@@ -3,8 +3,8 @@
  * that tell its story: refresh_schedule.c (when), refresh_join.c (who asks), refresh.c
  * (up to the request), refresh_adopt.c (what a crash left in the keyring),
  * refresh_reply.c (what the platform answered), refresh_keep.c (fresh tokens),
- * refresh_proof.c (which of them work), refresh_pause.c (when credentials are wrong)
- * and refresh_end.c.
+ * refresh_lose.c (the end of a login), refresh_proof.c (which of them work),
+ * refresh_pause.c (when credentials are wrong) and refresh_end.c.
  */
 #ifndef BROKER_OAUTH_REFRESH_RUN_H
 #define BROKER_OAUTH_REFRESH_RUN_H
@@ -64,9 +64,9 @@ struct refresh {
 	struct buf previous_sealed;
 	struct secret previous_token;
 
-	bool in_doubt; /* an earlier use of the token may have been carried out */
-	bool previous; /* the token before is sent, not the one in use */
-	unsigned sends;
+	bool asked;     /* by somebody, by name */
+	bool previous;  /* the token before is sent, not the one in use */
+	unsigned sends; /* of that token that may have been carried out; 0: no doubt */
 	unsigned refusals; /* for good, of the token in use */
 	int64_t noted_at;  /* wall clock ms; of the note that was found at start, 0: it
 			    * is settled or there was none */
@@ -112,14 +112,20 @@ struct account *refresh_account(const struct refresh *refresh);
 void refresh_pause_begin(
     struct broker *broker, const struct platform *platform, const char *sentence);
 
-/* Begins a refresh of an account that has none. */
-struct refresh *refresh_begin(struct broker *broker, const struct account *account);
+/* Begins a refresh of an account that has none. `asked`: somebody has asked for it by
+ * name, which allows a further send of a token in doubt. */
+struct refresh *
+refresh_begin(struct broker *broker, const struct account *account, bool asked);
+
+/* Goes on to refresh_note, or to the end when the token in doubt may not be sent any
+ * more. */
+void refresh_go_on(struct refresh *refresh);
 
 /* Notes durably what is about to be sent, and sends it. */
 void refresh_note(struct refresh *refresh);
 
 /* Looks for what a refresh that was cut off has left in the keyring, and keeps it or
- * goes on with refresh_note (refresh_adopt.c). */
+ * goes on with refresh_go_on (refresh_adopt.c). */
 void refresh_look(struct refresh *refresh);
 
 /* Goes on with the refresh token before the one in use, where there is one and the
@@ -134,6 +140,18 @@ void refresh_on_reply(void *arg, struct fetch_reply *reply);
 
 /* Stores what a reply brought (refresh_keep.c). */
 void refresh_keep(struct refresh *refresh);
+
+/* Whether an account is one whose login is lost. */
+bool refresh_is_lost(const struct account *account);
+
+/* Ends the login with a reason: state, event and the end of the note are stored in one
+ * transaction (refresh_lose.c). `kept`: the platform has not refused the refresh token,
+ * so it stays for whoever asks for one more try; else the tokens are erased. */
+void refresh_lose(struct refresh *refresh, const char *reason, bool kept);
+
+/* What is said of a refresh in doubt whose retry got no usable answer. */
+void refresh_undecided_sentence(const struct platform *platform, const char *username,
+    char sentence[STEPS_SENTENCE_SIZE]);
 
 /* The broker ends while tokens are held: what is sealed is stored if that works at
  * last, and a loss is told. */
@@ -155,8 +173,8 @@ void refresh_release(struct flow *flow);
 /* Tells those who wait, and goes on without them. */
 void refresh_tell(struct refresh *refresh, const struct refresh_end *end);
 
-/* Whether the token that was sent last is still good is not known; neither is it to the
- * database, where the row of it stays. */
+/* Takes over into the account's plan whether the token that was sent last is still
+ * good: not known when a send of it may have been carried out. */
 void refresh_doubt(const struct refresh *refresh, struct account *account);
 
 /* What is shown of an account until a refresh ends well. */

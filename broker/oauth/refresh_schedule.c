@@ -96,8 +96,8 @@ refresh_finish(struct broker *broker, int64_t most_ms)
 	event_free(timer);
 }
 
-/* A refresh that was cut off: tried once more, soon when it is the first time, later
- * when the broker ended during that too. */
+/* A refresh that was cut off: tried once more, unless the broker ended during that
+ * too. What it may have left in a keyring is looked for in every case. */
 void
 refresh_found(struct accounts *accounts, const struct store_refresh *found)
 {
@@ -108,19 +108,19 @@ refresh_found(struct accounts *accounts, const struct store_refresh *found)
 
 	if (!account || account->row.generation != found->generation)
 		return;
-	log_warning("oauth",
-	    "the refresh of '%s' at %s was cut off after the token may have been sent; "
-	    "it is tried once more",
-	    log_quote(account->row.username), platform->name);
 	plan = &account->plan;
-	plan->in_doubt = true;
+	plan->in_doubt = !platform->keeps_refresh;
 	plan->sends = found->attempt;
 	plan->previous = found->previous;
 	plan->noted_at = found->started_at;
 	refresh_plan_make(plan, &account->row, 0, time_now_ms(), time_boot_ms());
 	plan->due = time_boot_ms();
-	if (found->attempt > 1)
-		plan->due += refresh_backoff_ms(found->attempt - 1, UINT32_MAX);
+	log_warning("oauth",
+	    "the refresh of '%s' at %s was cut off after the token may have been sent; "
+	    "%s",
+	    log_quote(account->row.username), platform->name,
+	    refresh_plan_is_undecided(plan) ? "so was the retry"
+					    : "it is tried once more");
 }
 
 void
@@ -185,6 +185,10 @@ look_at(struct look *look, struct account *account)
 	if (look->clock_set && plan->due)
 		refresh_plan_clock_set(
 		    plan, &account->row, look->margin_ms, look->wall, look->boot);
+	/* Nothing is sent any more; what is left is the end of the old token. */
+	if (plan->due && plan->noted_at == 0 && plan->due < plan->expires &&
+	    refresh_plan_is_undecided(plan))
+		plan->due = plan->expires;
 	if (!plan->due || refresher_of(broker)->stopping ||
 	    refresh_pause(broker, account->platform) ||
 	    !accounts_credential(broker->accounts, account->platform))
@@ -194,7 +198,7 @@ look_at(struct look *look, struct account *account)
 	if (plan->due <= look->boot) {
 		/* The end of a refresh looks again. */
 		if (refresher_of(broker)->count < REFRESH_RUNNING_MAX)
-			(void)refresh_begin(broker, account);
+			(void)refresh_begin(broker, account, false);
 	} else if (plan->due < look->next) {
 		look->next = plan->due;
 	}

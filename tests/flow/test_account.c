@@ -271,6 +271,7 @@ lose(struct harness *h)
 	row.scopes = xstrdup(row.scopes);
 	row.scopes_asked = xstrdup(row.scopes_asked);
 	row.status = xstrdup(STORE_ACCOUNT_LOST);
+	row.refreshable = false;
 	row.reason = xstrdup("invalid_grant");
 	row.since = 5000;
 	accounts_put(h->broker.accounts, account->platform, &row);

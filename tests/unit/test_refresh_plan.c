@@ -141,6 +141,20 @@ test_backoff_doubles_with_full_jitter_and_ends_at_15_minutes(void **state)
 	}
 }
 
+/* One retry; what is not in doubt counts nothing. */
+static void
+test_a_doubt_is_undecided_after_its_one_retry(void **state)
+{
+	struct refresh_plan plan = { .in_doubt = true, .sends = 1 };
+
+	(void)state;
+	assert_false(refresh_plan_is_undecided(&plan));
+	plan.sends = 2;
+	assert_true(refresh_plan_is_undecided(&plan));
+	plan.in_doubt = false;
+	assert_false(refresh_plan_is_undecided(&plan));
+}
+
 int
 main(void)
 {
@@ -151,6 +165,7 @@ main(void)
 		cmocka_unit_test(test_a_clock_behind_the_login_adds_nothing_to_a_life),
 		cmocka_unit_test(
 		    test_clock_set_forward_spreads_and_backward_delays_nothing),
+		cmocka_unit_test(test_a_doubt_is_undecided_after_its_one_retry),
 		cmocka_unit_test(
 		    test_backoff_doubles_with_full_jitter_and_ends_at_15_minutes),
 	};
