@@ -11,12 +11,17 @@ import time
 
 import pytest
 
-from tests.crash.lone_broker import ACCOUNT, LoneBroker, Prepared
+from tests.crash.lone_broker import LoneBroker, Prepared
 
 LONG = bool(os.environ.get("STREAMHOLD_LONG"))
-POLICIES = ["never", "grace", "family"]     # family: single use, a second one ends the grant
-MOST_S = 3600 if LONG else 30   # for all calls under one policy; they take about 20 s
-ENOUGH = 40             # kills, however long they take
+# family: single use, a second use ends the grant. Google does not rotate (facts C.5), what Twitch
+# does is reported both ways (A.5).
+KICK = [("kick", "never"), ("kick", "grace"), ("kick", "family")]
+OTHERS = [("twitch", "family"), ("youtube", "never")]
+MORE = [("twitch", "never"), ("twitch", "grace")]
+EACH = KICK + OTHERS + (MORE if LONG else [])
+SWEEP_S = 20            # for the calls under one policy at Kick, which take about so long
+LEAST = {"kick": 40, "twitch": 10, "youtube": 10}       # kills, however busy the machine is
 INSTANTS = 200 if LONG else 10
 TRIES = 3               # for a call that something else came before
 
@@ -28,8 +33,9 @@ def make(streamhold, fakes, folder, plain):
         pytest.skip("the broker is not dumpable: tracing it needs root")
     brokers = []
 
-    def start(rotation, refreshed=False):
-        prepared = Prepared(streamhold, fakes, folder, plain, rotation, refreshed)
+    def start(platform, rotation, refreshed=False):
+        prepared = Prepared(streamhold, fakes, folder, plain, rotation, refreshed,
+                            platform=platform)
         brokers.append(LoneBroker(prepared, plain))
         return prepared, brokers[-1]
 
@@ -60,8 +66,9 @@ class Tracer:
 def trace(broker, build):
     """The stops of a whole refresh, from the command's connection to its answer."""
     broker.start()
+    broker.rest()
     tracer = Tracer(broker, build)
-    done = broker.cli("refresh", ACCOUNT)
+    done = broker.cli("refresh", broker.prepared.account)
     assert done.returncode == 0, done.stderr
     assert not tracer.end()
     broker.stop()
@@ -78,9 +85,10 @@ def way(lines, place):
 def kill_at(broker, build, place):
     """Whether the broker was killed there; all its stops until then."""
     broker.start()
+    broker.rest()
     tracer = Tracer(broker, build, place)
-    asking = subprocess.Popen(broker.command("refresh", ACCOUNT), stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
+    asking = subprocess.Popen(broker.command("refresh", broker.prepared.account),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while asking.poll() is None and tracer.process.poll() is None:
         assert time.monotonic() < deadline
@@ -111,10 +119,11 @@ def check_rest(prepared, broker, rotation):
     used = collections.Counter(prepared.refreshes())
     lost = rotation == "family" and spent and not stored
     # One retry, and where that is refused the token before, once.
-    tries = 0 if not noted else 2 if lost and prepared.has_previous else 1
+    again = lost and prepared.has_previous and prepared.platform != "twitch"
+    tries = 0 if not noted else 2 if again else 1
     assert len(prepared.refreshes()) - before == tries, broker.log()
     assert max(used.values(), default=0) <= 2
-    handed = broker.cli("token", "get", ACCOUNT)
+    handed = broker.cli("token", "get", prepared.account)
     if lost:
         how = "lost"
         assert account["status"] == "reauth_required", broker.log()
@@ -128,24 +137,25 @@ def check_rest(prepared, broker, rotation):
     broker.stop()
     rows = dict(prepared.daemon.sql("SELECT name, length(sealed) FROM secrets"))
     assert prepared.daemon.sql("SELECT count(*) FROM refreshes") == [(0,)]
-    assert (f"token/{ACCOUNT}" in rows) == (how != "lost")
+    assert (f"token/{prepared.account}" in rows) == (how != "lost")
     assert prepared.daemon.sql("PRAGMA integrity_check") == [("ok",)]
     return how
 
 
-def sweep(prepared, broker, build, rotation, places, wanted):
-    """Kills at the places until the time is over and enough was seen, all wanted ends too: how
-    the kills ended, the places that were not reached, and those where the thread had come
-    another way than in the trace (a timer in between)."""
+def sweep(prepared, broker, build, rotation, places, seconds, wanted):
+    """Kills at the places until the time is over and enough was seen, all wanted ends too; in the
+    long run at all of them. How the kills ended, the places that were not reached, and those
+    where the thread had come another way than in the trace (a timer in between)."""
     ends, missed, strayed = collections.Counter(), [], []
-    until = time.monotonic() + MOST_S
+    until = time.monotonic() + seconds
 
     def is_enough():
         kills = sum(ends.values())
-        return kills >= ENOUGH and kills - len(strayed) >= ENOUGH // 2 and wanted <= set(ends)
+        return (kills >= LEAST[prepared.platform] and len(strayed) <= kills // 4
+                and wanted <= set(ends))
 
     for place in spread(places):
-        if time.monotonic() > until and is_enough():
+        if not LONG and time.monotonic() > until and is_enough():
             break
         killed = straight = False
         for _ in range(TRIES):
@@ -181,44 +191,48 @@ def spread(places):
     return order
 
 
-@pytest.mark.parametrize("rotation", POLICIES)
-def test_kill_at_each_system_call(make, plain, rotation):
-    prepared, broker = make(rotation)
+@pytest.mark.parametrize("platform, rotation", EACH)
+def test_kill_at_each_system_call(make, plain, platform, rotation):
+    """At Kick as many as the time allows, at the others a thinner choice; all in the long run."""
+    prepared, broker = make(platform, rotation)
     places = trace(broker, plain)
     assert len(places) > 100
     wanted = {"old", "new", "lost" if rotation == "family" else "again"}
-    ends, missed, strayed = sweep(prepared, broker, plain, rotation, places, wanted)
+    ends, missed, strayed = sweep(prepared, broker, plain, rotation, places,
+                                  SWEEP_S if platform == "kick" else 0, wanted)
     kills = sum(ends.values())
-    print(f"{rotation}: {kills} kills at {len(places)} stops, {len(missed)} not reached, "
-          f"{len(strayed)} by another way, {dict(ends)}")
-    assert kills >= (len(places) - 5 if LONG else ENOUGH)
-    assert kills - len(strayed) >= ENOUGH // 2
+    print(f"{platform} {rotation}: {kills} kills at {len(places)} stops, {len(missed)} not "
+          f"reached, {len(strayed)} by another way, {dict(ends)}")
+    assert kills >= (len(places) - 5 if LONG else LEAST[platform])
+    assert len(strayed) <= kills // 4
     assert wanted <= set(ends), "the sweep spans the whole of a refresh"
 
 
 @pytest.mark.parametrize("refreshed", [False, True], ids=["first", "second"])
-@pytest.mark.parametrize("rotation", POLICIES)
-def test_kill_at_random_instants_of_a_refresh(make, rotation, refreshed):
+@pytest.mark.parametrize("platform, rotation", EACH if LONG else KICK)
+def test_kill_at_random_instants_of_a_refresh(make, platform, rotation, refreshed):
     """Of the first refresh after the login, and of one that finds a token before it."""
     seed = int(os.environ.get("STREAMHOLD_SEED", time.time()))
     print(f"seed {seed}")
     chance = random.Random(seed)
-    prepared, broker = make(rotation, refreshed)
+    prepared, broker = make(platform, rotation, refreshed)
     broker.start()
+    broker.rest()
     began = time.monotonic()
-    assert broker.cli("refresh", ACCOUNT).returncode == 0
+    assert broker.cli("refresh", prepared.account).returncode == 0
     whole = time.monotonic() - began
     broker.stop()
     ends = collections.Counter()
     while sum(ends.values()) < INSTANTS or (len(ends) < 2 and sum(ends.values()) < 5 * INSTANTS):
         prepared.restore()
         broker.start()
-        asking = subprocess.Popen(broker.command("refresh", ACCOUNT),
+        asking = subprocess.Popen(broker.command("refresh", prepared.account),
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(chance.uniform(0, whole))
         broker.kill()
         asking.kill()
         asking.wait(10)
         ends[check_rest(prepared, broker, rotation)] += 1
-    print(f"{rotation}: {sum(ends.values())} kills within {whole * 1000:.0f} ms, {dict(ends)}")
+    print(f"{platform} {rotation}: {sum(ends.values())} kills within {whole * 1000:.0f} ms, "
+          f"{dict(ends)}")
     assert len(ends) >= 2
