@@ -406,6 +406,17 @@ def test_broken_pages_are_an_error(front, broker):
         assert front.ask(path="/events").status == 500
 
 
+@pytest.mark.parametrize("query, asked", [
+    ("type=a&type=b", {"type": "a,b"}), ("type=a,b,a", {"type": "a,b"}),
+    ("include=foreign&include=foreign", {"foreign": True}),
+    ("include=foreign,", {"foreign": True}), ("include=,", {"foreign": False})])
+def test_event_parameters_may_be_lists(front, broker, query, asked):
+    broker.answers["events_list"] = lambda m: [("list_end", {"next": 0})]
+    assert front.ask(path="/events?" + query).status == 200
+    fields = broker.asked[-1].fields
+    assert {name: fields[name] for name in asked} == asked
+
+
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=", "after=1&after=2", "limit=0",
                                    "limit=501", "limit=", "limit=1.5", "include=all", "include=foreign%00x",
                                    "kind=" + "k" * 17, "kind=a&kind=b",

@@ -241,12 +241,13 @@ def test_absent_or_unknown_state(daemon, platform, query):
     assert (answer.status, answer.json()) == (400, BAD_STATE)
 
 
-def test_state_of_another_platform_is_not_consumed(daemon):
-    put_credentials(daemon, "kick")
-    started = daemon.get(f"/oauth/start/kick/{USER}").json()
+def test_state_of_another_platform_is_not_consumed(daemon, platform):
+    put_credentials(daemon, platform)
+    started = daemon.get(f"/oauth/start/{platform}/{USER}").json()
     location = approve(started["auth_url"])
-    other = daemon.get(f"/oauth/callback/twitch?state={started['state']}&code=c")
-    assert (other.status, other.json()) == (400, BAD_STATE)
+    for name in set(NAMES) - {platform}:
+        other = daemon.get(f"/oauth/callback/{name}?state={started['state']}&code=c")
+        assert (other.status, other.json()) == (400, BAD_STATE)
     check_ok_page(follow(daemon, location))
 
 

@@ -368,7 +368,7 @@ def test_kicks_bare_401_is_not_believed_within_seconds(daemon, fakes):
             break
         assert refresh(daemon, "kick").status == 502
         time.sleep(SHARED_S)
-    assert len(refreshes(fake)) == 6
+    assert len(refreshes(fake)) >= 6        # one of its own may have come on top
     assert status(daemon, "kick").json()["status"] == "valid"
     assert refresh(daemon, "kick").status == 200
 
@@ -376,24 +376,31 @@ def test_kicks_bare_401_is_not_believed_within_seconds(daemon, fakes):
 # -- lost replies -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rotation, kept", [("never", True), ("grace", True),
-                                            ("strict", False), ("family", False)])
-@pytest.mark.parametrize("mode", ["drop_after_commit", "reset_after_commit", "truncate"])
-def test_lost_reply_after_rotation(daemon, fakes, rotation, kept, mode):
-    fake = fakes["kick"]
-    fake.set(rotation=rotation)
-    start(daemon, "kick")
+def lose_reply(daemon, fakes, platform, rotation, mode):
+    fake = fakes[platform]
+    fake.set(rotation=rotation, grace_s=30)
+    start(daemon, platform)
     fake.next("token", mode=mode)
-    assert refresh(daemon, "kick").status == 502
-    if kept:
-        until(lambda: "trouble" not in status(daemon, "kick").json())
-        assert status(daemon, "kick").json()["status"] == "valid"
+    assert refresh(daemon, platform).status == 502
+    if rotation in ("never", "grace"):
+        until(lambda: "trouble" not in status(daemon, platform).json())
+        assert status(daemon, platform).json()["status"] == "valid"
     else:
-        until(lambda: status(daemon, "kick").status == 404)
+        until(lambda: status(daemon, platform).status == 404)
+        assert status(daemon, platform).json()["status"] == "reauth_required"
     used = [one["form"]["refresh_token"] for one in refreshes(fake)]
     assert len(used) == 2 and used[0] == used[1], "one retry with the stored token"
     time.sleep(1)
     assert len(refreshes(fake)) == 2
+
+
+@pytest.mark.parametrize("rotation", ["never", "grace", "strict", "family"])
+@pytest.mark.parametrize("mode", ["drop_after_commit", "reset_after_commit", "truncate"])
+def test_lost_reply_after_rotation(daemon, fakes, rotation, mode):
+    """At all platforms that may rotate side by side; Google does not."""
+    names = NAMES if rotation == "never" else ("twitch", "kick")
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda one: lose_reply(daemon, fakes, one, rotation, mode), names))
 
 
 def test_the_token_before_is_tried_once(daemon, fakes):

@@ -7,17 +7,23 @@ import time
 import pytest
 
 from tests.fake.sender import build, send
-from tests.lib.platforms import login, put_credentials
+from tests.lib.platforms import NAMES, login, put_credentials
 
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
-ACCOUNTS = 12
+EACH = 4                # accounts at each platform
+LIFE_S = 7200
 DAY = 86400
+JUMPS = {"hour": 3600, "hour_back": -3600, "two_hours": 7200, "two_hours_back": -7200,
+         "day": DAY, "day_back": -DAY,
+         # Three seconds before the time that 32 bits cannot count.
+         "2038": lambda now: 2**31 - 4 - now, "1970": lambda now: DAY - now}
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="the package faketime is not installed")
 
 
-def refreshes(fake):
-    return [one for one in fake.asked("token")
+def refreshes(fakes):
+    """The refresh tokens that were sent, in all."""
+    return [one["form"]["refresh_token"] for name in NAMES for one in fakes[name].asked("token")
             if one["form"].get("grant_type") == "refresh_token"]
 
 
@@ -34,7 +40,7 @@ def clock(folder):
     return set_to
 
 
-NAMES = [f"user{number}" for number in range(ACCOUNTS)]
+ACCOUNTS = [(platform, f"user{number}") for platform in NAMES for number in range(EACH)]
 
 
 @pytest.fixture
@@ -44,39 +50,58 @@ def daemon(streamhold, fakes, folder, plain, clock):
         fakes.config(folder), build=plain,
         environment={"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"})
-    fakes.register(daemon, ["kick"])
-    fake = fakes["kick"]
-    for number, name in enumerate(NAMES):
-        fake.add_user(1000 + number, name)
-    put_credentials(daemon, "kick")
-    for name in NAMES:
-        fake.set(identity=name)
-        assert login(daemon, "kick", name).status == 200
+    fakes.register(daemon)
+    for platform in NAMES:
+        fakes[platform].set(access_life_s=LIFE_S)
+        put_credentials(daemon, platform)
+    for number, (platform, name) in enumerate(ACCOUNTS):
+        fakes[platform].add_user(f"UC0123456789abcdefgh{1000 + number}" if platform == "youtube"
+                                 else 1000 + number, name)
+        fakes[platform].set(identity=name)
+        assert login(daemon, platform, name).status == 200
     return daemon
 
 
-@pytest.mark.parametrize("jump", [3600, -3600, 2 * 3600, -2 * 3600, DAY, -DAY, 12 * 366 * DAY])
+def secrets(daemon):
+    """Names of what is sealed, of a daemon that is stopped."""
+    return {name for (name,) in daemon.sql("SELECT name FROM secrets")
+            if name.startswith("token/")}
+
+
+def notice(daemon, count):
+    """What changes credentials makes the broker look at its plans, else it does so in a while."""
+    put_credentials(daemon, "kick")
+    daemon.wait_log("the clock was set by", 15, count=count)
+
+
+@pytest.mark.parametrize("jump", JUMPS)
 def test_clock_is_set(daemon, fakes, clock, jump):
-    fake, names = fakes["kick"], NAMES
-    clock(jump)
-    daemon.wait_log("the clock was set by", 15)
-    time.sleep(8)
-    sent = refreshes(fake)
-    per_token = [one["form"]["refresh_token"] for one in sent]
-    assert len(set(per_token)) == len(per_token), "at most one for an account"
-    if jump < 7200:
-        assert not sent
+    by = JUMPS[jump] if isinstance(JUMPS[jump], int) else int(JUMPS[jump](time.time()))
+    clock(by)
+    notice(daemon, 1)
+    time.sleep(5)       # of the minute over which refreshes would be spread
+    sent = refreshes(fakes)
+    if by < LIFE_S:
+        assert sent == [], "none has less left than before, or too little"
     else:
-        assert len(sent) < ACCOUNTS, "spread over a minute"
-    for name in names:
-        assert daemon.get(f"/oauth/status/kick/{name}").status == 200
+        assert len(sent) <= len(ACCOUNTS) // 2, "spread over a minute"
     clock(0)
-    daemon.wait_log("the clock was set by", 15, count=2)
+    notice(daemon, 2)
     time.sleep(2)
-    for name in names:
-        answer = daemon.post(f"/oauth/refresh/kick/{name}")
+    sent = refreshes(fakes)
+    assert len(set(sent)) == len(sent), "at most one for an account"
+    assert by >= LIFE_S or sent == []
+    # No token is dropped: all logins are there, and their refresh tokens are good.
+    for platform, name in ACCOUNTS:
+        answer = daemon.get(f"/oauth/status/{platform}/{name}")
+        assert answer.status == 200 and "trouble" not in answer.json(), answer.text
+        answer = daemon.post(f"/oauth/refresh/{platform}/{name}")
         assert answer.status == 200, answer.text
         assert answer.json()["status"] == "valid"
+    assert len(refreshes(fakes)) <= len(sent) + len(ACCOUNTS)
+    assert not [one for one in daemon.events() if one["type"] == "account.reauth_required"]
+    daemon.stop()
+    assert secrets(daemon) == {f"token/{platform}/{name}" for platform, name in ACCOUNTS}
 
 
 def test_clock_stands_still(daemon, fakes, folder, clock):
@@ -84,12 +109,13 @@ def test_clock_stands_still(daemon, fakes, folder, clock):
     it; and what is late afterwards is one step of the clock like any other."""
     stopped = time.strftime("%Y-%m-%d %H:%M:%S\n")
     clock(stopped)
-    for name in NAMES[:2]:
-        assert daemon.post(f"/oauth/refresh/kick/{name}").status == 200
+    first, second = ACCOUNTS[::EACH], ACCOUNTS[1::EACH]     # one of each platform
+    for platform, name in first:
+        assert daemon.post(f"/oauth/refresh/{platform}/{name}").status == 200
     time.sleep(8)       # several looks at the clock
-    assert len(refreshes(fakes["kick"])) == 2
-    for name in NAMES:
-        answer = daemon.get(f"/oauth/status/kick/{name}")
+    assert len(refreshes(fakes)) == len(first)
+    for platform, name in ACCOUNTS:
+        answer = daemon.get(f"/oauth/status/{platform}/{name}")
         assert answer.status == 200 and answer.json()["status"] == "valid"
     reply = send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick",
                  build("channel.followed", fakes.signer))
@@ -98,7 +124,9 @@ def test_clock_stands_still(daemon, fakes, folder, clock):
     assert event["received_at"][:19] == stopped.strip().replace(" ", "T")
     clock(0)
     time.sleep(3)
-    assert len(refreshes(fakes["kick"])) == 2
-    for name in NAMES[2:4]:
-        answer = daemon.post(f"/oauth/refresh/kick/{name}")
+    assert len(refreshes(fakes)) == len(first)
+    for platform, name in second:
+        answer = daemon.post(f"/oauth/refresh/{platform}/{name}")
         assert answer.status == 200 and answer.json()["status"] == "valid"
+    daemon.stop()
+    assert secrets(daemon) == {f"token/{platform}/{name}" for platform, name in ACCOUNTS}

@@ -1,6 +1,7 @@
 """Scenarios of facts/twitch-google-standards.md F.4 that no other file has, for each platform. The
 whole list is in f4.py."""
 import concurrent.futures
+import datetime
 import subprocess
 import time
 
@@ -16,6 +17,7 @@ ISSUERS = {"twitch": "https://id.twitch.tv/oauth2", "kick": "https://id.kick.com
 HARMLESS = {"pass", "slow", "drip"}
 HANGING = {"hang", "hang_after_commit"}
 MOST_S = 16.0
+ASKERS = 50
 
 
 @pytest.fixture(params=NAMES)
@@ -81,6 +83,23 @@ def test_the_issuer(daemon, fakes, platform, issuer):
         assert status(daemon, platform).status == 404
 
 
+def test_an_expired_state_is_refused(streamhold, fakes, folder):
+    """And its code is not sent; a state in time is taken."""
+    daemon = streamhold(fakes.config(folder, oauth={"state_ttl_s": 3}))
+    fakes.register(daemon)
+    locations = {}
+    for name in NAMES:
+        put_credentials(daemon, name)
+        locations[name] = location_of(daemon, name)
+    time.sleep(3.1)
+    for name in NAMES:
+        late = follow(daemon, locations[name])
+        assert (late.status, late.json()) == (400, {"error": "Invalid state parameter"})
+        assert fakes[name].asked("token") == []
+        assert status(daemon, name).status == 404
+        assert login(daemon, name).status == 200
+
+
 def test_a_redirect_mismatch_with_a_foreign_state(daemon, fakes, platform):
     """The platform sends the browser to another registered address; the state may be anybody's."""
     path = (f"/oauth/callback/{platform}?error=redirect_mismatch&error_description="
@@ -104,19 +123,21 @@ def test_an_exchange_that_fails_and_then_succeeds(daemon, fakes, platform):
 
 
 def test_many_refused_tokens_cause_one_refresh(daemon, fakes, platform):
-    """Twelve askers meet 401 at once."""
+    """Fifty askers at once; they share the question as well as the refresh."""
     assert login(daemon, platform).status == 200
     fakes[platform].kill(use="access")
+    fakes[platform].next("token", mode="slow", delay_s=0.5)
     askers = [subprocess.Popen([daemon.program("streamhold"), "--config",
                                 str(daemon.config_file), "accounts", "--ask"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-              for _ in range(12)]
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+              for _ in range(ASKERS)]
     for asker in askers:
-        assert asker.wait(30) == 0
+        _, said = asker.communicate(timeout=60)
+        assert asker.returncode == 0, said
     until(lambda: refreshes(fakes[platform]))
+    until(lambda: status(daemon, platform).json()["status"] == "valid")
     time.sleep(1)
     assert len(refreshes(fakes[platform])) == 1
-    assert status(daemon, platform).json()["status"] == "valid"
 
 
 def test_a_token_that_died_while_nothing_ran_is_refreshed(daemon, fakes):
@@ -168,7 +189,63 @@ def test_failure_modes_during_a_refresh(daemon, fakes, mode):
 
 @pytest.mark.parametrize("mode", sorted(HANGING))
 def test_a_platform_that_hangs_during_a_refresh(daemon, fakes, mode):
-    meet(daemon, fakes, "kick", mode)
+    with concurrent.futures.ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(lambda platform: meet(daemon, fakes, platform, mode), NAMES))
+
+
+@pytest.mark.parametrize("mode", sorted(HANGING))
+def test_a_platform_that_hangs_during_an_exchange(daemon, fakes, mode):
+    def exchange(platform):
+        fakes[platform].next("token", mode=mode, **FAULT[mode])
+        began = time.monotonic()
+        assert login(daemon, platform).status == 502
+        assert time.monotonic() - began < MOST_S
+        assert status(daemon, platform).status == 404
+        assert login(daemon, platform).status == 200
+
+    with concurrent.futures.ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(exchange, NAMES))
+
+
+@pytest.mark.parametrize("form", ["long", "special"])
+def test_tokens_of_every_form(daemon, fakes, platform, form):
+    """The longest and the oddest tokens that the platforms are known to give: stored, sent back to
+    the byte, revoked."""
+    fake = fakes[platform]
+    fake.set(token_form=form, rotation="never" if platform == "youtube" else "strict")
+    assert login(daemon, platform).status == 200
+    assert daemon.cli("token", "allow", f"{platform}/{USER}").returncode == 0
+    assert daemon.post(f"/oauth/refresh/{platform}/{USER}").status == 200
+    tokens = fake.state()["tokens"]
+    if form == "long":
+        assert max(len(one["value"]) for one in tokens) >= 512
+    else:
+        assert any(set("/%+=&|") & set(one["value"]) for one in tokens)
+    [sent] = refreshes(fake)
+    assert sent["form"]["refresh_token"] in [one["value"] for one in tokens]
+    handed = daemon.cli("token", "get", f"{platform}/{USER}").stdout.strip()
+    assert handed == [one["value"] for one in tokens if one["use"] == "access"][-1]
+    daemon.stop()
+    daemon.start()
+    assert daemon.cli("token", "get", f"{platform}/{USER}").stdout.strip() == handed
+    assert daemon.delete(f"/oauth/{platform}/{USER}").json()["revocation"] == "ok"
+    assert not [one for one in fake.state()["tokens"]
+                if one["live"] and one["value"] == handed]
+
+
+@pytest.mark.parametrize("offset", [-86400, 86400])
+def test_a_platform_whose_clock_is_wrong(daemon, fakes, offset):
+    """What its Date says moves no expiry and loses no token."""
+    for platform in NAMES:
+        fakes[platform].set(date_offset_s=offset)
+        assert login(daemon, platform).status == 200
+        for answer in (status(daemon, platform),
+                       daemon.post(f"/oauth/refresh/{platform}/{USER}")):
+            assert answer.status == 200 and answer.json()["status"] == "valid"
+            told = datetime.datetime.fromisoformat(answer.json()["expires_at"])
+            life = fakes[platform].state()["settings"]["access_life_s"]
+            assert abs(told.timestamp() - time.time() - life) < 30
+        assert len(refreshes(fakes[platform])) == 1
 
 
 @pytest.mark.parametrize("mode", QUICK)
