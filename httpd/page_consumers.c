@@ -8,9 +8,9 @@
 
 #include "common/event_filter.h"
 #include "common/json_out.h"
-#include "httpd/json_in.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
+#include "httpd/page_parts.h"
 #include "httpd/respond.h"
 
 /* The bounds of messages.def, repeated to say what is wrong. */
@@ -19,12 +19,6 @@
 #define INCLUDE_MAX 64
 #define SECRET_MAX 256
 #define OVERLAP_MAX_S 604800
-
-static void
-refuse(struct request *request, const char *sentence)
-{
-	respond_error(request, ERR_invalid_request, sentence);
-}
 
 bool
 page_consumer_name(struct request *request)
@@ -58,15 +52,6 @@ add_list(struct json_out *json, const char *key, const char *list)
 }
 
 static void
-add_when(struct json_out *json, const char *key, uint64_t ms)
-{
-	if (ms)
-		out_time(json, key, ms);
-	else
-		out_null(json, key);
-}
-
-static void
 add_consumer(struct json_out *json, const struct proto_consumer *row)
 {
 	out_object(json, NULL);
@@ -80,14 +65,14 @@ add_consumer(struct json_out *json, const struct proto_consumer *row)
 	out_number(json, "handed_out", row->handed);
 	out_number(json, "lag", row->lag);
 	out_time(json, "created_at", row->created_at);
-	add_when(json, "last_seen_at", row->seen_at);
+	page_add_time(json, "last_seen_at", row->seen_at);
 	out_text(json, "forward", row->url);
-	add_when(json, "old_secret_until", row->old_until);
+	page_add_time(json, "old_secret_until", row->old_until);
 	out_number(json, "dead_letters", row->dead);
 	out_text(json, "state", row->state);
 	out_text(json, "trouble", row->trouble);
-	add_when(json, "since", row->since);
-	add_when(json, "retry_at", row->retry_at);
+	page_add_time(json, "since", row->since);
+	page_add_time(json, "retry_at", row->retry_at);
 	out_object_end(json);
 }
 
@@ -103,34 +88,19 @@ on_consumer(struct request *request, struct proto_msg *answer, bool last)
 }
 
 static void
-on_list(struct request *request, struct proto_msg *answer, bool last)
+on_row(struct request *request, struct proto_msg *answer, bool last)
 {
-	struct json_out json = json_out_on(&request->body);
+	struct json_out json;
 
-	if (last) {
-		buf_add_text(&request->body, "]}");
-		respond_json(request, &request->body);
-		return;
-	}
-	json.comma = request->rows++ > 0;
-	add_consumer(&json, &answer->consumer);
-}
-
-static void
-begin_list(struct request *request)
-{
-	buf_consume(&request->body, buf_length(&request->body));
-	buf_add_text(&request->body, "{\"consumers\":[");
-	request->rows = 0;
+	if (page_list_row(request, last, &json))
+		add_consumer(&json, &answer->consumer);
 }
 
 void
 page_consumers(struct request *request)
 {
 	request->msg.type = MSG_consumers_list;
-	request->on_restart = begin_list;
-	begin_list(request);
-	request_ask(request, ANSWER_MS, on_list);
+	page_list(request, "consumers", on_row);
 }
 
 static void
@@ -203,7 +173,7 @@ take_words(struct request *request, const json_t *object, const char *key,
 	buf_clear(&joined);
 	(void)snprintf(sentence, sizeof(sentence), "%s %s", key, wrong ? wrong : "");
 	if (wrong)
-		refuse(request, sentence);
+		page_refuse(request, sentence);
 	return !wrong;
 }
 
@@ -221,7 +191,7 @@ take_start(struct request *request, const json_t *object)
 		strcmp(json_string_value(value), "beginning") == 0))
 		(void)snprintf(text, sizeof(text), "%s", json_string_value(value));
 	else if (value) {
-		refuse(request,
+		page_refuse(request,
 		    "start must be \"now\", \"beginning\", or the seq of an event");
 		return false;
 	}
@@ -246,7 +216,7 @@ check_keys(struct request *request, json_t *object)
 				break;
 		if (i < sizeof(keys) / sizeof(keys[0]))
 			continue;
-		refuse(request,
+		page_refuse(request,
 		    "A consumer has type, platform, kind, broadcaster, include and "
 		    "start, and nothing else; addresses to push to are set with "
 		    "`streamhold consumers add`");
@@ -273,19 +243,16 @@ take_consumer(struct request *request, json_t *object)
 void
 page_consumer_put(struct request *request)
 {
-	char error[JSON_IN_ERROR_SIZE];
 	json_t *object;
 	bool fine;
 
 	if (request->parameter_length > NAME_MAX_BYTES) {
-		refuse(request, "The name of a consumer is longer than 64 bytes");
+		page_refuse(request, "The name of a consumer is longer than 64 bytes");
 		return;
 	}
-	if (json_in_object(request_body(request), request->parsed->body_length, &object,
-		error) < 0) {
-		refuse(request, error);
+	object = page_object(request);
+	if (!object)
 		return;
-	}
 	request->msg.type = MSG_consumer_put;
 	request->msg.consumer_put.name = request->parameter;
 	fine = take_consumer(request, object);
@@ -299,17 +266,14 @@ page_consumer_put(struct request *request)
 void
 page_consumer_ack(struct request *request)
 {
-	char error[JSON_IN_ERROR_SIZE];
 	const json_t *seq;
 	json_t *object;
 
 	if (!page_consumer_name(request))
 		return;
-	if (json_in_object(request_body(request), request->parsed->body_length, &object,
-		error) < 0) {
-		refuse(request, error);
+	object = page_object(request);
+	if (!object)
 		return;
-	}
 	seq = json_object_get(object, "seq");
 	if (json_is_integer(seq) && json_integer_value(seq) >= 0) {
 		request->msg.type = MSG_consumer_ack;
@@ -317,7 +281,7 @@ page_consumer_ack(struct request *request)
 		request->msg.consumer_ack.seq = (uint64_t)json_integer_value(seq);
 		request_ask(request, ANSWER_MS, on_consumer);
 	} else {
-		refuse(
+		page_refuse(
 		    request, "seq must be the number of the last event that is done");
 	}
 	json_decref(object);
@@ -335,7 +299,7 @@ on_rotated(struct request *request, struct proto_msg *answer, bool last)
 	out_object(&json, NULL);
 	out_text(&json, "message", "Secret changed");
 	out_text(&json, "name", answer->consumer_rotated.name);
-	add_when(&json, "old_secret_until", answer->consumer_rotated.old_until);
+	page_add_time(&json, "old_secret_until", answer->consumer_rotated.old_until);
 	out_object_end(&json);
 	respond_json(request, body);
 }
@@ -349,11 +313,11 @@ take_secret(struct request *request, const json_t *object, const char *key,
 	const size_t length = json_string_length(value);
 
 	if (!json_is_string(value) || length == 0) {
-		refuse(request, "current and secret are required");
+		page_refuse(request, "current and secret are required");
 		return false;
 	}
 	if (length > SECRET_MAX) {
-		refuse(request, "current and secret have at most 256 bytes");
+		page_refuse(request, "current and secret have at most 256 bytes");
 		return false;
 	}
 	ret_secret->length = length;
@@ -372,7 +336,8 @@ take_overlap(struct request *request, const json_t *object)
 		return true;
 	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
 	    json_integer_value(value) > OVERLAP_MAX_S) {
-		refuse(request, "overlap_s must be a number of seconds, 0 to 604800");
+		page_refuse(
+		    request, "overlap_s must be a number of seconds, 0 to 604800");
 		return false;
 	}
 	rotate->overlap_said = true;
@@ -384,17 +349,14 @@ void
 page_consumer_secret(struct request *request)
 {
 	struct proto_consumer_rotate *rotate = &request->msg.consumer_rotate;
-	char error[JSON_IN_ERROR_SIZE];
 	json_t *object;
 	bool fine;
 
 	if (!page_consumer_name(request))
 		return;
-	if (json_in_object(request_body(request), request->parsed->body_length, &object,
-		error) < 0) {
-		refuse(request, error);
+	object = page_object(request);
+	if (!object)
 		return;
-	}
 	request->msg.type = MSG_consumer_rotate;
 	rotate->name = request->parameter;
 	fine = take_secret(request, object, "current", &rotate->current) &&

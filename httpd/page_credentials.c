@@ -6,22 +6,16 @@
 #include <string.h>
 
 #include "common/config.h"
-#include "httpd/json_in.h"
 #include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
+#include "httpd/page_parts.h"
 #include "httpd/respond.h"
 
 /* The bounds of messages.def, repeated to name the field that is too long. */
 #define CLIENT_ID_MAX 512
 #define CLIENT_SECRET_MAX 2048
 #define SCOPES_MAX 8192
-
-static void
-refuse_field(struct request *request, const char *sentence)
-{
-	respond_error(request, ERR_invalid_request, sentence);
-}
 
 /* Storing. */
 
@@ -73,7 +67,7 @@ take_scopes(struct request *request, const json_t *object)
 	const char *wrong = array ? join_scopes(array, &joined) : NULL;
 
 	if (wrong)
-		refuse_field(request, wrong);
+		page_refuse(request, wrong);
 	else if (buf_length(&joined))
 		request->msg.credentials_put.scopes =
 		    request_keep(request, buf_bytes(&joined), buf_length(&joined));
@@ -90,15 +84,15 @@ take_client(struct request *request, const json_t *object)
 
 	if (!json_is_string(id) || !json_is_string(secret) ||
 	    json_string_length(id) == 0 || json_string_length(secret) == 0) {
-		refuse_field(request, "client_id and client_secret are required");
+		page_refuse(request, "client_id and client_secret are required");
 		return false;
 	}
 	if (json_string_length(id) > CLIENT_ID_MAX) {
-		refuse_field(request, "client_id is longer than 512 bytes");
+		page_refuse(request, "client_id is longer than 512 bytes");
 		return false;
 	}
 	if (json_string_length(secret) > CLIENT_SECRET_MAX) {
-		refuse_field(request, "client_secret is longer than 2048 bytes");
+		page_refuse(request, "client_secret is longer than 2048 bytes");
 		return false;
 	}
 	put->client_id =
@@ -128,15 +122,12 @@ on_stored(struct request *request, struct proto_msg *answer, bool last)
 void
 page_credentials_put(struct request *request)
 {
-	char error[JSON_IN_ERROR_SIZE];
 	json_t *object;
 	bool fine;
 
-	if (json_in_object(request_body(request), request->parsed->body_length, &object,
-		error) < 0) {
-		refuse_field(request, error);
+	object = page_object(request);
+	if (!object)
 		return;
-	}
 	request->msg.type = MSG_credentials_put;
 	request->msg.credentials_put.platform = request->platform;
 	fine = take_client(request, object) && take_scopes(request, object);
@@ -161,34 +152,19 @@ add_row(struct json_out *json, const struct proto_credentials *row)
 }
 
 static void
-on_list(struct request *request, struct proto_msg *answer, bool last)
+on_row(struct request *request, struct proto_msg *answer, bool last)
 {
-	struct json_out json = json_out_on(&request->body);
+	struct json_out json;
 
-	if (last) {
-		buf_add_text(&request->body, "]}");
-		respond_json(request, &request->body);
-		return;
-	}
-	json.comma = request->rows++ > 0;
-	add_row(&json, &answer->credentials);
-}
-
-static void
-begin_list(struct request *request)
-{
-	buf_consume(&request->body, buf_length(&request->body));
-	buf_add_text(&request->body, "{\"credentials\":[");
-	request->rows = 0;
+	if (page_list_row(request, last, &json))
+		add_row(&json, &answer->credentials);
 }
 
 void
 page_credentials_list(struct request *request)
 {
 	request->msg.type = MSG_credentials_list;
-	request->on_restart = begin_list;
-	begin_list(request);
-	request_ask(request, ANSWER_MS, on_list);
+	page_list(request, "credentials", on_row);
 }
 
 static void

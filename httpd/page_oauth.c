@@ -5,21 +5,17 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/text.h"
 #include "common/json_out.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
+#include "httpd/page_parts.h"
 #include "httpd/respond.h"
 
 /* The user name of the path. False: the request is answered. */
 static bool
 check_username(struct request *request)
 {
-	if (text_is_username(request->parameter, request->parameter_length))
-		return true;
-	respond_error(request, ERR_invalid_request,
-	    "The username must be 1 to 100 bytes of UTF-8 without control characters");
-	return false;
+	return page_username(request, request->parameter, request->parameter_length);
 }
 
 /* Starting. */

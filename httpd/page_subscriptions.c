@@ -7,10 +7,9 @@
 
 #include "common/config.h"
 #include "common/json_out.h"
-#include "common/text.h"
-#include "httpd/json_in.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
+#include "httpd/page_parts.h"
 #include "httpd/respond.h"
 
 /* Bytes of all event names of a request together; that of messages.def. */
@@ -32,15 +31,6 @@ json_on(struct buf *body)
 }
 
 static void
-add_time(struct json_out *json, const char *key, uint64_t ms)
-{
-	if (ms)
-		out_time(json, key, ms);
-	else
-		out_null(json, key);
-}
-
-static void
 open_channel(struct request *request, const struct proto_subscription_channel *row)
 {
 	struct json_out json = json_on(&request->body);
@@ -59,9 +49,9 @@ open_channel(struct request *request, const struct proto_subscription_channel *r
 	out_text(&json, "broadcaster_user_id", row->broadcaster_id);
 	out_text(&json, "token", row->token);
 	out_number(&json, "strangers", row->strangers);
-	add_time(&json, "checked_at", row->checked_at);
-	add_time(&json, "changed_at", row->changed_at);
-	add_time(&json, "next_at", row->next_at);
+	page_add_time(&json, "checked_at", row->checked_at);
+	page_add_time(&json, "changed_at", row->changed_at);
+	page_add_time(&json, "next_at", row->next_at);
 	out_array(&json, "subscriptions");
 	request->rows++;
 }
@@ -89,7 +79,7 @@ add_event(struct request *request, const struct proto_subscription_event *row)
 	out_text(&json, "id", row->id);
 	out_flag(&json, "ours", row->ours);
 	out_flag(&json, "doubled", row->doubled);
-	add_time(&json, "created_at", row->created_at);
+	page_add_time(&json, "created_at", row->created_at);
 	out_text(&json, "detail", row->detail);
 	out_object_end(&json);
 }
@@ -169,22 +159,6 @@ ask(struct request *request, unsigned deadline_ms)
 
 /* ---- Questions ---- */
 
-static void
-refuse(struct request *request, const char *sentence)
-{
-	respond_error(request, ERR_invalid_request, sentence);
-}
-
-static bool
-check_username(struct request *request, const char *text, size_t length)
-{
-	if (text_is_username(text, length))
-		return true;
-	refuse(request,
-	    "The username must be 1 to 100 bytes of UTF-8 without control characters");
-	return false;
-}
-
 void
 page_subscriptions_list(struct request *request)
 {
@@ -195,7 +169,7 @@ page_subscriptions_list(struct request *request)
 void
 page_subscriptions_get(struct request *request)
 {
-	if (!check_username(request, request->parameter, request->parameter_length))
+	if (!page_username(request, request->parameter, request->parameter_length))
 		return;
 	request->msg.type = MSG_subscriptions_list;
 	request->msg.subscriptions_list.username = request->parameter;
@@ -215,7 +189,7 @@ put(struct request *request, const char *events, bool configured)
 void
 page_subscriptions_delete(struct request *request)
 {
-	if (check_username(request, request->parameter, request->parameter_length))
+	if (page_username(request, request->parameter, request->parameter_length))
 		put(request, "", false);
 }
 
@@ -261,23 +235,20 @@ void
 page_subscriptions_put(struct request *request)
 {
 	struct buf joined = BUF_EMPTY;
-	char error[JSON_IN_ERROR_SIZE];
 	const char *wrong = NULL;
 	const json_t *events;
 	json_t *object;
 
-	if (!check_username(request, request->parameter, request->parameter_length))
+	if (!page_username(request, request->parameter, request->parameter_length))
 		return;
-	if (json_in_object(request_body(request), request->parsed->body_length, &object,
-		error) < 0) {
-		refuse(request, error);
+	object = page_object(request);
+	if (!object)
 		return;
-	}
 	events = json_object_get(object, "events");
 	if (!json_is_null(events))
 		wrong = join_events(events, &joined);
 	if (wrong)
-		refuse(request, wrong);
+		page_refuse(request, wrong);
 	else
 		put(request,
 		    request_keep(request, buf_bytes(&joined), buf_length(&joined)),
@@ -295,7 +266,7 @@ read_flag(
 	bool yes = text && strcmp(text->data, "true") == 0;
 
 	if (several || (text && !yes && strcmp(text->data, "false") != 0)) {
-		refuse(request, "dry_run and adopt must be true or false");
+		page_refuse(request, "dry_run and adopt must be true or false");
 		return false;
 	}
 	*ret_flag = yes;
@@ -311,12 +282,12 @@ read_channel(struct request *request, const struct url_query *query)
 	    request_parameter(query, "username", &value, &several);
 
 	if (several) {
-		refuse(request, "username may be given once");
+		page_refuse(request, "username may be given once");
 		return false;
 	}
 	if (!username)
 		return true;
-	if (!check_username(request, username->data, username->length))
+	if (!page_username(request, username->data, username->length))
 		return false;
 	request->msg.subscriptions_sync.username =
 	    request_keep(request, username->data, username->length);

@@ -57,6 +57,7 @@ struct request {
 	struct buf body;
 	struct buf part; /* what goes behind the body */
 	size_t rows;
+	const char *list; /* the name of what they are a list of; static text */
 	size_t missing; /* bytes of a row still to come */
 
 	size_t space_used;
