@@ -253,11 +253,34 @@ start_storage(struct broker *broker)
 		fatal(init_status(), "vault", "%s", vault_error);
 }
 
+/* libcurl opens them anew for every call; a mistake is better told at the start. */
+static void
+check_certificates(const struct config *config)
+{
+	enum config_platform_index i;
+	const char *path;
+	FILE *file;
+
+	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
+		path = config->platform[i].ca_file;
+		file = path ? fopen(path, "re") : NULL;
+		if (path && !file)
+			fatal(EXIT_CONFIG, "start",
+			    "platforms.%s.ca_file '%s' cannot be read: %s; put the "
+			    "certificates there, or leave the option out for those of "
+			    "the system",
+			    config_platform_name(i), log_quote(path), strerror(errno));
+		if (file)
+			(void)fclose(file);
+	}
+}
+
 void
 start_services(struct broker *broker)
 {
 	char error[INGEST_ERROR_SIZE];
 
+	check_certificates(&broker->config);
 	broker->fetcher = fetcher_new(broker->base);
 	if (!broker->fetcher)
 		fatal(EXIT_INIT, "fetch", "outbound calls cannot be set up");

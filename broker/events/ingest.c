@@ -445,7 +445,9 @@ read_key_file(struct kick_ring *ring, const char *path, char *error)
 
 	if (!file) {
 		result = -errno;
-		(void)snprintf(error, INGEST_ERROR_SIZE, "public key '%s': %s",
+		(void)snprintf(error, INGEST_ERROR_SIZE,
+		    "public_key_file '%s' cannot be read: %s; put the key there, or "
+		    "leave the option out for the key that is shipped",
 		    log_quote(path), strerror(errno));
 		goto out;
 	}
@@ -454,8 +456,8 @@ read_key_file(struct kick_ring *ring, const char *path, char *error)
 	result = kick_ring_put(ring, pem, length, KICK_KEY_platform, 0);
 	if (result < 0)
 		(void)snprintf(error, INGEST_ERROR_SIZE,
-		    "public key '%s': not a PEM file with an RSA public key of %d to "
-		    "%d bits",
+		    "public_key_file '%s' is not a PEM file with an RSA public key of "
+		    "%d to %d bits; mend it, or leave the option out",
 		    log_quote(path), KICK_KEY_BITS_MIN, KICK_KEY_BITS_MAX);
 out:
 	free(pem);

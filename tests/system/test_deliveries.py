@@ -11,6 +11,7 @@ from tests.fake import delivery as making
 from tests.fake import events as kinds
 from tests.fake.keys import Signer, ulid
 from tests.fake.sender import exchange, read_reply, send
+from tests.lib.daemon import Streamhold
 
 SIGNER = Signer()
 
@@ -351,3 +352,20 @@ def test_keep_alive_and_pipelining(daemon):
         statuses = [read_reply(file).status for _ in ready]
     assert statuses == [200] * 20
     assert [one["id"] for one in daemon.events()] == [one.message_id for one in ready]
+
+
+@pytest.mark.parametrize("option, text, said", [
+    ("public_key_file", None, "cannot be read: No such file or directory; put the key there"),
+    ("public_key_file", "no key", "is not a PEM file with an RSA public key"),
+    ("ca_file", None, "platforms.kick.ca_file '.*' cannot be read: No such file"),
+])
+def test_a_file_of_the_configuration_that_is_of_no_use_ends_the_start(
+        build, folder, option, text, said):
+    path = folder / "file.pem"
+    if text:
+        path.write_text(text)
+    daemon = Streamhold(folder, {"platforms": {"kick": {option: str(path)}}}, build=build)
+    daemon.spawn()
+    assert daemon.wait_exit() == 1
+    daemon.wait_log(f"error broker .*{option} '{path}'.*leave the option out")
+    daemon.wait_log(said)
