@@ -436,3 +436,17 @@ client_ask(struct client *client, const struct client_question *question,
 	client->question = NULL;
 	return status;
 }
+
+int
+client_ask_once(const struct cli *cli, const struct client_question *question,
+    struct proto_msg *ret_answer)
+{
+	struct client *client;
+	int status = client_open(cli, &client);
+
+	if (status != CLI_OK)
+		return status;
+	status = client_ask(client, question, ret_answer);
+	client_close(client);
+	return status;
+}

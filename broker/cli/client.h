@@ -61,6 +61,10 @@ void client_close(struct client *client);
 int client_ask(struct client *client, const struct client_question *question,
     struct proto_msg *ret_answer);
 
+/* The same over a connection of its own, for verbs that ask one thing. */
+int client_ask_once(const struct cli *cli, const struct client_question *question,
+    struct proto_msg *ret_answer);
+
 /* Loads the configuration that is meant by --config, --system and the default places.
  * CLI_OK or CLI_FAILURE; then the problems were printed. The caller ends it with
  * config_clear. */

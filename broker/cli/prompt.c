@@ -176,3 +176,17 @@ prompt_confirm(const char *question)
 	    ((length == 1 && (bytes[0] == 'y' || bytes[0] == 'Y')) ||
 		(length == 3 && strncasecmp(bytes, "yes", 3) == 0));
 }
+
+int
+prompt_removal(const char *question, const char *next)
+{
+	if (!prompt_possible()) {
+		talk_error(
+		    next, "standard input is no terminal, so nobody can be asked");
+		return CLI_USAGE;
+	}
+	if (prompt_confirm(question))
+		return CLI_OK;
+	talk("Nothing was removed.");
+	return CLI_FAILURE;
+}

@@ -26,6 +26,10 @@ int prompt_secret(const char *question, size_t most, struct secret *ret_secret);
  * CLI_OK or CLI_USAGE, after having said what is wrong. */
 int prompt_read_secret(size_t most, struct secret *ret_secret);
 
+/* Asks before something is removed. CLI_OK; CLI_FAILURE after a no; CLI_USAGE when
+ * nobody can be asked, having named `next`, the command that asks nothing. */
+int prompt_removal(const char *question, const char *next);
+
 /* Asks a question that only "y" or "yes" affirms. */
 bool prompt_confirm(const char *question);
 

@@ -53,6 +53,21 @@ rows_ask_within(struct client *client, const struct proto_msg *msg,
 	return status;
 }
 
+int
+rows_ask_once(const struct cli *cli, const struct proto_msg *msg, struct rows *ret_rows,
+    uint64_t *ret_next)
+{
+	struct client *client;
+	int status = client_open(cli, &client);
+
+	*ret_rows = (struct rows){ .items = NULL };
+	if (status != CLI_OK)
+		return status;
+	status = rows_ask(client, msg, ret_rows, ret_next);
+	client_close(client);
+	return status;
+}
+
 void
 rows_clear(struct rows *rows)
 {

@@ -27,6 +27,10 @@ int rows_ask(struct client *client, const struct proto_msg *msg, struct rows *re
 int rows_ask_within(struct client *client, const struct proto_msg *msg,
     unsigned deadline_ms, struct rows *ret_rows, uint64_t *ret_next);
 
+/* As rows_ask, over a connection of its own. */
+int rows_ask_once(const struct cli *cli, const struct proto_msg *msg,
+    struct rows *ret_rows, uint64_t *ret_next);
+
 void rows_clear(struct rows *rows);
 
 /* Asks for all logins, or those of a platform, and for those that were turned away. The

@@ -277,19 +277,14 @@ int
 verb_app_list(struct cli *cli)
 {
 	const struct proto_msg msg = { .type = MSG_credentials_list };
-	struct client *client;
 	struct rows rows;
-	int status = client_open(cli, &client);
+	int status = rows_ask_once(cli, &msg, &rows, NULL);
 
-	if (status != CLI_OK)
-		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
 	if (status == CLI_OK && cli->json)
 		print_list_json(&rows);
 	else if (status == CLI_OK)
 		print_list(&rows);
 	rows_clear(&rows);
-	client_close(client);
 	return status;
 }
 
@@ -299,24 +294,16 @@ static int
 confirm_remove(const struct cli *cli)
 {
 	char *question;
-	bool yes;
+	int status;
 
 	if (cli->yes)
 		return CLI_OK;
-	if (!prompt_possible()) {
-		talk_error("streamhold app remove PLATFORM --yes",
-		    "standard input is no terminal, so nobody can be asked");
-		return CLI_USAGE;
-	}
 	question = xasprintf("Remove the client id and secret of %s? Logins that are "
 			     "stored cannot be refreshed without them. [y/N] ",
 	    cli->words[0]);
-	yes = prompt_confirm(question);
+	status = prompt_removal(question, "streamhold app remove PLATFORM --yes");
 	free(question);
-	if (yes)
-		return CLI_OK;
-	talk("Nothing was removed.");
-	return CLI_FAILURE;
+	return status;
 }
 
 int
@@ -327,7 +314,6 @@ verb_app_remove(struct cli *cli)
 	const struct client_question question = {
 		.msg = &msg, .deadline_ms = CLIENT_ANSWER_MS, .platform = cli->words[0]
 	};
-	struct client *client = NULL;
 	struct out_json json;
 	int status;
 
@@ -335,9 +321,7 @@ verb_app_remove(struct cli *cli)
 		return CLI_USAGE;
 	status = confirm_remove(cli);
 	if (status == CLI_OK)
-		status = client_open(cli, &client);
-	if (status == CLI_OK)
-		status = client_ask(client, &question, NULL);
+		status = client_ask_once(cli, &question, NULL);
 	if (status == CLI_OK && cli->json) {
 		out_json_start(&json);
 		out_json_text(&json, "platform", cli->words[0]);
@@ -347,6 +331,5 @@ verb_app_remove(struct cli *cli)
 		(void)printf(
 		    "Removed the client id and secret of %s.\n", cli->words[0]);
 	}
-	client_close(client);
 	return status;
 }

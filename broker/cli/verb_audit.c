@@ -77,7 +77,6 @@ int
 verb_audit(struct cli *cli)
 {
 	struct proto_msg msg = { .type = MSG_audit_list };
-	struct client *client;
 	struct rows rows;
 	uint64_t limit = LIMIT_DEFAULT;
 	int status;
@@ -85,15 +84,11 @@ verb_audit(struct cli *cli)
 	if (cli->limit && !words_number("limit", cli->limit, 1, LIMIT_MAX, &limit))
 		return CLI_USAGE;
 	msg.audit_list.limit = (uint32_t)limit;
-	status = client_open(cli, &client);
-	if (status != CLI_OK)
-		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
+	status = rows_ask_once(cli, &msg, &rows, NULL);
 	if (status == CLI_OK && cli->json)
 		print_json(&rows);
 	else if (status == CLI_OK)
 		print_text(&rows);
 	rows_clear(&rows);
-	client_close(client);
 	return status;
 }

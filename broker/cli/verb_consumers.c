@@ -26,29 +26,8 @@ consumers_ask(const struct cli *cli, const struct proto_msg *msg, const char *ne
 		.deadline_ms =
 		    msg->type == MSG_consumer_test ? TEST_MS : CLIENT_ANSWER_MS,
 		.next = next };
-	struct client *client;
-	int status = client_open(cli, &client);
 
-	if (status != CLI_OK)
-		return status;
-	status = client_ask(client, &question, ret_answer);
-	client_close(client);
-	return status;
-}
-
-/* The rows of a list; the caller clears them. */
-static int
-ask_rows(const struct cli *cli, const struct proto_msg *msg, struct rows *ret_rows)
-{
-	struct client *client;
-	int status = client_open(cli, &client);
-
-	*ret_rows = (struct rows){ .items = NULL };
-	if (status != CLI_OK)
-		return status;
-	status = rows_ask(client, msg, ret_rows, NULL);
-	client_close(client);
-	return status;
+	return client_ask_once(cli, &question, ret_answer);
 }
 
 int
@@ -57,7 +36,7 @@ consumers_find(const struct cli *cli, const char *name, struct proto_msg *ret_ro
 	const struct proto_msg msg = { .type = MSG_consumers_list,
 		.consumers_list = { .name = name } };
 	struct rows rows;
-	int status = ask_rows(cli, &msg, &rows);
+	int status = rows_ask_once(cli, &msg, &rows, NULL);
 
 	if (status == CLI_OK && rows.count > 0)
 		*ret_row = proto_move(&rows.items[0]);
@@ -168,7 +147,7 @@ verb_consumers_list(struct cli *cli)
 {
 	const struct proto_msg msg = { .type = MSG_consumers_list };
 	struct rows rows;
-	int status = ask_rows(cli, &msg, &rows);
+	int status = rows_ask_once(cli, &msg, &rows, NULL);
 
 	if (status == CLI_OK && cli->json)
 		print_list_json(&rows);
@@ -267,23 +246,15 @@ static int
 confirm(const struct cli *cli)
 {
 	char *question;
-	bool yes;
+	int status;
 
 	if (cli->yes)
 		return CLI_OK;
-	if (!prompt_possible()) {
-		talk_error("streamhold consumers remove NAME --yes",
-		    "standard input is no terminal, so nobody can be asked");
-		return CLI_USAGE;
-	}
 	question = xasprintf(
 	    "Forget %s, how far it is, and its dead letters? [y/N] ", cli->words[0]);
-	yes = prompt_confirm(question);
+	status = prompt_removal(question, "streamhold consumers remove NAME --yes");
 	free(question);
-	if (yes)
-		return CLI_OK;
-	talk("Nothing was removed.");
-	return CLI_FAILURE;
+	return status;
 }
 
 int

@@ -79,7 +79,6 @@ verb_consumers_dead(struct cli *cli)
 	struct proto_msg msg = { .type = MSG_dead_list,
 		.dead_list = { .name = cli->words[0] } };
 	uint64_t limit = LIMIT_DEFAULT;
-	struct client *client;
 	struct rows rows;
 	uint64_t next = 0;
 	int status;
@@ -90,16 +89,12 @@ verb_consumers_dead(struct cli *cli)
 	    !words_number("after", cli->after, 0, UINT64_MAX, &msg.dead_list.after))
 		return CLI_USAGE;
 	msg.dead_list.limit = (uint32_t)limit;
-	status = client_open(cli, &client);
-	if (status != CLI_OK)
-		return status;
-	status = rows_ask(client, &msg, &rows, &next);
+	status = rows_ask_once(cli, &msg, &rows, &next);
 	if (status == CLI_OK && cli->json)
 		print_json(&rows, next ? next : msg.dead_list.after);
 	else if (status == CLI_OK)
 		print_text(cli, &rows);
 	rows_clear(&rows);
-	client_close(client);
 	return status;
 }
 

@@ -78,13 +78,9 @@ verb_inspect(struct cli *cli)
 {
 	const struct proto_msg msg = { .type = MSG_report_get };
 	struct out_json json;
-	struct client *client;
 	struct rows rows;
-	int status = client_open(cli, &client);
+	int status = rows_ask_once(cli, &msg, &rows, NULL);
 
-	if (status != CLI_OK)
-		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
 	if (status == CLI_OK && cli->json) {
 		out_json_start(&json);
 		out_json_open(&json, "sections", '{');
@@ -95,6 +91,5 @@ verb_inspect(struct cli *cli)
 		each_section(&rows, section_text, cli);
 	}
 	rows_clear(&rows);
-	client_close(client);
 	return status;
 }

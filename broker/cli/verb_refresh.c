@@ -60,16 +60,11 @@ ask(const struct cli *cli, const struct words_account *account)
 		.platform = account->platform,
 		.username = account->name };
 	struct proto_msg answer = { .type = MSG_none };
-	struct client *client;
-	int status = client_open(cli, &client);
+	int status = client_ask_once(cli, &question, &answer);
 
-	if (status != CLI_OK)
-		return status;
-	status = client_ask(client, &question, &answer);
 	if (status == CLI_OK)
 		status = tell(cli, &answer.account);
 	proto_clear(&answer);
-	client_close(client);
 	return status;
 }
 

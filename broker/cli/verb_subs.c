@@ -321,15 +321,12 @@ int
 verb_subs_list(struct cli *cli)
 {
 	struct proto_msg msg = { .type = MSG_subscriptions_list };
-	struct client *client;
 	struct rows rows;
 	int status = named_channel(cli, &msg.subscriptions_list.username);
 
-	if (status == CLI_OK)
-		status = client_open(cli, &client);
 	if (status != CLI_OK)
 		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
+	status = rows_ask_once(cli, &msg, &rows, NULL);
 	if (status == CLI_OK && cli->json) {
 		print_json(&rows, false, false);
 	} else if (status == CLI_OK && rows.count == 0) {
@@ -340,7 +337,6 @@ verb_subs_list(struct cli *cli)
 		tell_states(&rows);
 	}
 	rows_clear(&rows);
-	client_close(client);
 	return status;
 }
 
@@ -506,16 +502,12 @@ int
 verb_subs_clear(struct cli *cli)
 {
 	struct proto_msg msg = { .type = MSG_subscriptions_list };
-	struct client *client;
 	struct rows rows;
 	int status = named_channel(cli, &msg.subscriptions_list.username);
 
-	if (status == CLI_OK)
-		status = client_open(cli, &client);
 	if (status != CLI_OK)
 		return status;
-	status = rows_ask(client, &msg, &rows, NULL);
-	client_close(client);
+	status = rows_ask_once(cli, &msg, &rows, NULL);
 	if (status == CLI_OK && cli->word_count == 0 && !cli->yes &&
 	    (!prompt_possible() ||
 		!prompt_confirm("Want no events of any channel, and remove what "

@@ -25,14 +25,8 @@ ask(const struct cli *cli, const struct words_account *account,
 		.deadline_ms = CLIENT_TOKEN_MS,
 		.platform = account->platform,
 		.username = account->name };
-	struct client *client;
-	int status = client_open(cli, &client);
 
-	if (status != CLI_OK)
-		return status;
-	status = client_ask(client, &question, ret_answer);
-	client_close(client);
-	return status;
+	return client_ask_once(cli, &question, ret_answer);
 }
 
 int
