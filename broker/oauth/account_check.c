@@ -87,18 +87,12 @@ void
 on_account_check(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_account_check *asked = &msg->account_check;
-	const struct platform *platform =
-	    steps_platform(client, msg->rid, asked->platform);
-	const struct account *account;
-	char sentence[STEPS_SENTENCE_SIZE];
+	const struct account *account =
+	    steps_account(client, msg->rid, asked->platform, asked->username, NULL);
 
-	if (!platform)
+	if (!account)
 		return;
-	account = accounts_find(client->broker->accounts, platform, asked->username);
-	if (!account) {
-		steps_no_token(platform, asked->username, sentence);
-		client_fail(client, msg->rid, ERR_no_token, sentence);
-	} else if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0) {
+	if (strcmp(account->row.status, STORE_ACCOUNT_LOST) == 0) {
 		client_fail(client, msg->rid, ERR_no_token,
 		    "The login is lost and has no tokens: log in again");
 	} else {

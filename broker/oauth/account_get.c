@@ -88,20 +88,11 @@ void
 on_account_get(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_account_get *asked = &msg->account_get;
-	const struct platform *platform =
-	    steps_platform(client, msg->rid, asked->platform);
-	const struct account *account;
-	char sentence[STEPS_SENTENCE_SIZE];
+	const struct account *account =
+	    steps_account(client, msg->rid, asked->platform, asked->username, NULL);
 
-	if (!platform)
-		return;
-	account = accounts_find(client->broker->accounts, platform, asked->username);
-	if (account) {
+	if (account)
 		answer(client, msg->rid, account);
-		return;
-	}
-	steps_no_token(platform, asked->username, sentence);
-	client_fail(client, msg->rid, ERR_no_token, sentence);
 }
 
 static void

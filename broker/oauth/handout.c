@@ -64,30 +64,12 @@ static void on_audited(struct store_job *, int);
 static void answer(struct token_get *);
 static void release(struct flow *);
 
-/* NULL after the request has been answered with a failure. */
-static const struct account *
-find(struct client *client, uint32_t rid, const char *name, const char *username)
-{
-	const struct platform *platform = steps_platform(client, rid, name);
-	const struct account *account;
-	char sentence[STEPS_SENTENCE_SIZE];
-
-	if (!platform)
-		return NULL;
-	account = accounts_find(client->broker->accounts, platform, username);
-	if (!account) {
-		steps_no_token(platform, username, sentence);
-		client_fail(client, rid, ERR_no_token, sentence);
-	}
-	return account;
-}
-
 void
 on_token_get(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_token_get *asked = &msg->token_get;
 	const struct account *account =
-	    find(client, msg->rid, asked->platform, asked->username);
+	    steps_account(client, msg->rid, asked->platform, asked->username, NULL);
 	struct token_get *get;
 
 	if (!account)
@@ -349,7 +331,7 @@ on_token_allow(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_token_allow *asked = &msg->token_allow;
 	const struct account *account =
-	    find(client, msg->rid, asked->platform, asked->username);
+	    steps_account(client, msg->rid, asked->platform, asked->username, NULL);
 	struct allow_job *job;
 	struct flow *flow;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/dispatch.h"
+#include "broker/oauth/accounts.h"
 #include "broker/oauth/steps.h"
 #include "broker/outbound/fetch.h"
 #include "broker/vault/vault.h"
@@ -137,4 +138,24 @@ steps_no_token(const struct platform *platform, const char *username, char *out)
 	snprintf(out, STEPS_SENTENCE_SIZE,
 	    "No OAuth token found for platform %s and username %s", platform->name,
 	    username);
+}
+
+const struct account *
+steps_account(struct client *client, uint32_t rid, const char *name,
+    const char *username, const struct platform **ret_platform)
+{
+	const struct platform *platform = steps_platform(client, rid, name);
+	const struct account *account;
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	if (!platform)
+		return NULL;
+	account = accounts_find(client->broker->accounts, platform, username);
+	if (!account) {
+		steps_no_token(platform, username, sentence);
+		client_fail(client, rid, ERR_no_token, sentence);
+	} else if (ret_platform) {
+		*ret_platform = platform;
+	}
+	return account;
 }

@@ -10,6 +10,7 @@
 #include "broker/oauth/platform.h"
 #include "broker/store/store.h"
 
+struct account;
 struct fetch;
 struct vault;
 struct vault_call;
@@ -59,6 +60,11 @@ steps_platform(struct client *client, uint32_t rid, const char *name);
 
 /* Whether a user name may be used; if not the request has been answered. */
 bool steps_username(struct client *client, uint32_t rid, const char *username);
+
+/* The account of a platform and user name, or NULL after the request has been answered
+ * with a failure. *ret_platform may be NULL. */
+const struct account *steps_account(struct client *client, uint32_t rid,
+    const char *name, const char *username, const struct platform **ret_platform);
 
 /* The contract's sentences. `out` takes STEPS_SENTENCE_SIZE bytes. */
 #define STEPS_SENTENCE_SIZE 1024

@@ -24,21 +24,14 @@ void
 on_token_refresh(struct client *client, struct proto_msg *msg)
 {
 	const struct proto_token_refresh *asked = &msg->token_refresh;
-	const struct platform *platform =
-	    steps_platform(client, msg->rid, asked->platform);
 	struct broker *broker = client->broker;
-	const struct account *account;
+	const struct platform *platform;
+	const struct account *account = steps_account(
+	    client, msg->rid, asked->platform, asked->username, &platform);
 	struct token_refresh *refresh;
-	char sentence[STEPS_SENTENCE_SIZE];
 
-	if (!platform)
+	if (!account)
 		return;
-	account = accounts_find(broker->accounts, platform, asked->username);
-	if (!account) {
-		steps_no_token(platform, asked->username, sentence);
-		client_fail(client, msg->rid, ERR_no_token, sentence);
-		return;
-	}
 	refresh = xcalloc(1, sizeof(*refresh));
 	flow_init(&refresh->flow, broker, client, msg->rid, "token_refresh",
 	    STEPS_REFRESH_DEADLINE_MS, release);
