@@ -1,5 +1,6 @@
 """Who links what, who includes what, what is generated is fresh, what is forbidden is absent."""
 import pathlib
+import json
 import re
 import subprocess
 
@@ -191,6 +192,22 @@ def test_no_machine_paths_or_registries():
              and "/corpus/" not in name
              and bad.search((ROOT / name).read_text(errors="replace"))]
     assert not wrong
+
+
+def test_packages_of_npm_are_exact_and_checked():
+    """Each has a version and a checksum, and no address, which would be that of somebody's
+    registry."""
+    folder = ROOT / "tests/npm"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    lock = json.loads((folder / "package-lock.json").read_text())
+    packages = {name: one for name, one in lock["packages"].items() if name}
+    assert set(wanted) <= {name.removeprefix("node_modules/") for name in packages}
+    for name, version in wanted.items():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version), (name, version)
+        assert packages[f"node_modules/{name}"]["version"] == version
+    for name, one in packages.items():
+        assert one["version"] and one["integrity"].startswith("sha512-"), name
+    assert "resolved" not in json.dumps(lock) and "://" not in json.dumps(lock)
 
 
 def functions(name):

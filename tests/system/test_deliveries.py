@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import socket
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.fake import events as kinds
 from tests.fake.keys import Signer, ulid
 from tests.fake.sender import exchange, read_reply, send
 from tests.lib.daemon import Streamhold
+from tests.lib.sse import Stream
 
 SIGNER = Signer()
 
@@ -369,3 +371,46 @@ def test_a_file_of_the_configuration_that_is_of_no_use_ends_the_start(
     assert daemon.wait_exit() == 1
     daemon.wait_log(f"error broker .*{option} '{path}'.*leave the option out")
     daemon.wait_log(said)
+
+
+# -- the order of arrival --------------------------------------------------------------------
+
+
+def text_of(time_of, seconds_before=0):
+    earlier = time_of - timedelta(seconds=seconds_before)
+    return earlier.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def test_deliveries_that_arrive_out_of_order_keep_the_order_of_arrival(daemon):
+    """Facts/kick.md 8: the platform hands deliveries over late and in another order than they
+    happened in."""
+    # Seconds before now: when each was sent, and when it happened. The fourth is late either way;
+    # the last one was sent just now, and tells of something that is long over.
+    ages = [(0, 0), (100, 100), (30, 30), (1000, 1000), (60, 60), (0, 1000)]
+    now = datetime.now(timezone.utc)
+    with Stream(daemon.api_port) as stream:
+        for sent, own in ages:
+            body = kinds.event("chat.message.sent")
+            body["created_at"] = text_of(now, own)
+            deliver(daemon, body=body, timestamp=text_of(now, sent))
+        streamed = [json.loads(event.data) for event in stream.take(6)]
+    listed = daemon.get("/events").json()["events"]
+    assert [event["seq"] for event in listed] == [1, 2, 3, 4, 5, 6]
+    assert streamed == listed
+    for event, (sent, own) in zip(listed, ages):
+        assert event["occurred_at"] == text_of(now, sent), event
+        assert event["payload"]["created_at"] == text_of(now, own)
+        assert event["received_at"] >= text_of(now)
+    assert [event["seq"] for event in listed if "late" in event["flags"]] == [4, 6]
+    received = [event["received_at"] for event in listed]
+    assert received == sorted(received)
+    figures, = daemon.get("/status").json()["events"]
+    delivery = figures["delivery_ms"]
+    # Of 0, 0, 30, 60, 100 and 1000 s. The time that this test takes is on top, and buckets are
+    # rounded up by a tenth.
+    assert figures["count"] == 6 and 29_000 < delivery["p50"] < 60_000
+    assert 999_000 < delivery["max"] < 1_200_000
+    assert delivery["p50"] < delivery["p95"] <= delivery["max"]
+    # Pages go by arrival too.
+    page = daemon.get("/events?after=2&limit=2").json()
+    assert [event["seq"] for event in page["events"]] == [3, 4]
