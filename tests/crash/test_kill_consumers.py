@@ -114,11 +114,15 @@ def check(daemon, got):
 
 
 def until_done(daemon, name, timeout=60):
-    end = time.monotonic() + timeout
+    """However long it takes, as long as it goes on."""
+    least, end = None, time.monotonic() + timeout
     while time.monotonic() < end:
         answer = daemon.get(f"/consumers/{name}")
-        if answer.status == 200 and answer.json()["lag"] == 0:
+        lag = answer.json()["lag"] if answer.status == 200 else least
+        if lag == 0:
             return
+        if lag is not None and (least is None or lag < least):
+            least, end = lag, time.monotonic() + timeout
         time.sleep(0.1)
     raise AssertionError(answer.text)
 
@@ -181,7 +185,7 @@ def test_killed_target_and_broker_lose_nothing(streamhold, folder, plain):
         span = COUNT / RATE / (2 * KILLS)
         with Killer(KILLS, (span * 0.5, span * 1.4), kill_target, kill_broker_of(daemon)):
             send(daemon, folder)
-        until_done(daemon, "bot", 120)
+        until_done(daemon, "bot")
     finally:
         target.close()
     assert json.loads(daemon.cli("consumers", "dead", "bot", "--json").stdout)["dead_letters"] == []
