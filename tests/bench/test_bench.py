@@ -38,3 +38,19 @@ def test_deliver_hands_on_fills_and_judges(plain):
         "page_us", "walk_ms", "ingest_us", "ingest_cpu_us"], answer["problems"]
     assert done.returncode == 1
     assert all(f"deliver: {text}" in done.stderr for text in told)
+
+
+def test_the_cost_of_the_filter_is_measured_in_one_run(plain):
+    """Both kinds of programs serve, and only one of them has a filter."""
+    sandbox = {folder: subprocess.run([plain / folder / "streamhold-httpd", "-Q", "sandbox"],
+                                      capture_output=True, text=True).stdout
+               for folder in ("bin", "bench/open")}
+    assert "accept4\tallow" in sandbox["bin"] and sandbox["bench/open"] == "no filter\n"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/bench/sandbox_cost"), "--build", str(plain), "--work",
+         str(ROOT / "build" / "bench-smoke"), "--rounds", "1", "--seconds", "0.3",
+         "--connections", "16", "--json"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["with"]["ratio"] > 0 and found["without"]["ratio"] > 0
+    assert found["cpu_with_to_without"] == found["with"]["cpu_us"] / found["without"]["cpu_us"]

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -137,19 +138,18 @@ def system(streamhold, plain, folder):
     return streamhold(build=plain)
 
 
-@pytest.fixture
-def bus(folder):
-    """A session bus of the broker's user, in a folder that everybody may enter."""
+def session_bus(folder, user, group):
+    """A session bus of that user, in a folder that everybody may enter."""
     if not shutil.which("dbus-daemon"):
         pytest.skip("needs dbus-daemon")
     where = folder / "bus.d"
     folder.chmod(0o755)
     where.mkdir()
-    os.chown(where, OWNER, OWNER)
+    os.chown(where, user, group)
     path = where / "bus"
     process = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", f"--address=unix:path={path}"],
-        user=OWNER, group=OWNER, extra_groups=[], stderr=subprocess.DEVNULL, cwd="/")
+        user=user, group=group, extra_groups=[], stderr=subprocess.DEVNULL, cwd="/")
     end = time.monotonic() + 10
     while not path.exists():
         assert time.monotonic() < end and process.poll() is None
@@ -158,6 +158,17 @@ def bus(folder):
     yield path
     process.terminate()
     process.wait()
+
+
+@pytest.fixture
+def bus(folder):
+    yield from session_bus(folder, OWNER, OWNER)
+
+
+@pytest.fixture
+def own_bus(folder):
+    """Of the user as whom broker and fronts run in user mode."""
+    yield from session_bus(folder, NOBODY.pw_uid, NOBODY.pw_gid)
 
 
 def owner_of(pid):
@@ -193,9 +204,10 @@ def test_in_user_mode_nothing_of_the_process_is_open_to_its_own_user(streamhold,
 
 
 @ptraced
-def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plain, folder):
-    """The broker's files are its user's own, so the sandbox alone keeps the front from them."""
-    folder.chmod(0o755)
+def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plain, folder,
+                                                                own_bus):
+    """The broker's files and the session bus, behind which the keyring is, are its user's own,
+    so the sandbox alone keeps the front from them."""
     for name in ("state", "run"):
         (folder / name).mkdir(mode=0o700)
         os.chown(folder / name, NOBODY.pw_uid, NOBODY.pw_gid)
@@ -204,9 +216,10 @@ def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plai
     numbers = {name: number for number, name in inject.names().items()}
 
     def attacks(held):
-        key, database, program, memory = held.put(
+        key, database, program, memory, bus = held.put(
             str(folder / "state/vault.key").encode(), str(folder / "state/streamhold.db").encode(),
-            b"/bin/sh", f"/proc/{broker}/mem".encode())
+            b"/bin/sh", f"/proc/{broker}/mem".encode(),
+            struct.pack("=H108s", socket.AF_UNIX, str(own_bus).encode()))
         return {
             "the key": ("openat", AT_FDCWD, key, 0), "the key, otherwise": ("open", key, 0),
             "the key, later": ("openat2", AT_FDCWD, key, key, 24),
@@ -215,6 +228,8 @@ def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plai
             "unlinking": ("unlink", database), "renaming": ("rename", database, key),
             "a Unix socket": ("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0),
             "an Internet socket": ("socket", socket.AF_INET, socket.SOCK_STREAM, 0),
+            "the session bus": ("connect", 3, bus, 110),
+            "a message to the bus": ("sendto", 3, key, 16, 0, bus, 110),
             "connecting": ("connect", 3, key, 16), "sending": ("sendmsg", 3, key, 0),
             "ptrace": ("ptrace", 0x4206, broker, 0, 0),
             "reading its memory": ("process_vm_readv", broker, key, 1, key, 1, 0),
@@ -255,3 +270,5 @@ def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plai
             got.append((name, outcome))
     assert not got and tried >= 15
     assert daemon.broker_pid() == broker and daemon.get("/healthz").status == 200
+    # The bus is there for everybody else of that user.
+    assert not attack(daemon, "nobody", own_bus)["the session bus"]
