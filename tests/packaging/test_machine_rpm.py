@@ -69,26 +69,3 @@ def test_the_scripts_of_the_rpm_install_upgrade_and_remove_it(machine, rpm):
     assert not list((machine.root / "etc/systemd/system").rglob("streamhold*"))
     assert get(machine, "http://127.0.0.1:3000/healthz") == 0
     assert (machine.root / "var/lib/streamhold/streamhold.db").exists() and sealed.exists()
-
-
-def test_into_a_root_without_a_running_system(machine, rpm):
-    """As an image is made: users and enabled units are there, nothing is started, and no key is
-    made that would belong to the machine that makes the image."""
-    machine.run("rm -rf /image; mkdir -p /image; for one in usr etc; do cp -a /$one /image/; done; "
-                "for one in bin sbin lib lib64; do ln -s usr/$one /image/$one; done; "
-                "mkdir -p /image/dev /image/run /image/var/lib /image/tmp; "
-                "mknod -m 666 /image/dev/null c 1 3")
-    try:
-        said = machine.run(f"{RPM} --root /image -ivh {rpm}")
-        assert "scriptlet failed" not in said
-        image = machine.root / "image"
-        for name in ("passwd", "group"):
-            text = (image / "etc" / name).read_text()
-            assert all(f"{user}:" in text for user in
-                       ("streamhold", "streamhold-api", "streamhold-hook"))
-        wants = {path.name for path in (image / "etc/systemd/system").rglob("streamhold*")}
-        assert set(UNITS) <= wants
-        assert not (image / "etc/credstore.encrypted/streamhold.kek").exists()
-        assert get(machine, "http://127.0.0.1:3000/healthz") == 0
-    finally:
-        machine.run("rm -rf /image")
