@@ -1,10 +1,13 @@
 """Looking for secrets where they must not be: forms of a secret, memory of a process."""
 import base64
+import os
 import pathlib
 import re
+import struct
 import urllib.parse
 
 PIECE = 16
+PAGE = os.sysconf("SC_PAGESIZE")
 
 
 def forms(secret):
@@ -37,24 +40,40 @@ def regions(pid):
             yield int(found.group(1), 16), int(found.group(2), 16), found.group(4)
 
 
-def memory(pid):
-    """What a process can write, as it is now; for root."""
+def present(pid, start, end):
+    """[[start, end]] of the pages of a range that were ever used."""
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as file:
+        file.seek(start // PAGE * 8)
+        entries = file.read((end - start) // PAGE * 8)
+    runs = []
+    for number, entry in enumerate(struct.unpack(f"={len(entries) // 8}Q", entries)):
+        at = start + number * PAGE
+        if not entry >> 62:         # neither in memory nor in swap
+            continue
+        if runs and runs[-1][1] == at:
+            runs[-1][1] = at + PAGE
+        else:
+            runs.append([at, at + PAGE])
+    return runs
+
+
+def contents(pid, start, end):
+    """The bytes of a range, without pages that were never used; short when the process ends or
+    unmaps it meanwhile."""
     parts = []
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
-        for start, end, _ in regions(pid):
-            file.seek(start)
-            at = start
-            while at < end:
-                try:
-                    part = file.read(min(end - at, 1 << 20))
-                except OSError:
-                    break
-                if not part:
-                    break
-                parts.append(part)
-                at += len(part)
-            parts.append(b"\0" * 64)
-    return b"".join(parts)
+        for first, last in present(pid, start, end):
+            try:
+                file.seek(first)
+                parts.append(file.read(last - first))
+            except OSError:
+                break
+    return (b"\0" * 64).join(parts)
+
+
+def memory(pid):
+    """What a process can write, as it is now; for root."""
+    return (b"\0" * 64).join(contents(pid, start, end) for start, end, _ in regions(pid))
 
 
 def places(pid, text):

@@ -122,7 +122,7 @@ def test_all_memory_of_the_keystore_helper_is_locked(plain, folder, fakes):
         # malloc(3) is ours: there is no heap, and GLib's data lies in the locked range.
         assert "[heap]" not in {one.label for one in smaps.mappings(pids[0])}
         held = [one for one in smaps.mappings(pids[0]) if {"lo", "dd"} <= one.flags]
-        assert any(b"org.freedesktop.secrets" in smaps.contents(pids[0], one) for one in held)
+        assert any(b"org.freedesktop.secrets" in memory.contents(pids[0], one.start, one.end) for one in held)
     finally:
         run.daemon.stop()
         ring.stop()
