@@ -8,7 +8,9 @@ import subprocess
 import time
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fake import delivery
 from tests.fake.client import approve
+from tests.fake.sender import send
 from tests.lib import memory
 from tests.lib.daemon import Streamhold
 from tests.lib.keyring import wait_for
@@ -189,6 +191,69 @@ def device_logins(run):
     run.daemon.cli("login", "twitch", USER, "--device", "--timeout", "2s")
 
 
+def pasted_login(run):
+    """The address typed back: for the wrong login first, then right, then once more."""
+    for fault in ({"mode": "html502"}, None):
+        if fault:
+            run.fakes["twitch"].next("token", **fault)
+        typing = subprocess.Popen(
+            [run.daemon.program("streamhold"), "--config", str(run.daemon.config_file), "login",
+             "twitch", USER, "--paste"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        location = approve(typing.stdout.readline().strip())
+        query = parse_qs(urlsplit(location).query)
+        run.note("state.twitch", query["state"][0])
+        run.note("code.twitch", query["code"][0])
+        _, talk = typing.communicate(location + "\n", timeout=30)
+        assert (typing.returncode == 0) == (fault is None), talk
+    again = run.daemon.cli("login", "twitch", USER, "--paste", stdin=location + "\n")
+    assert again.returncode == 1
+    for state in re.findall(r"state=([\w.~-]+)", again.stdout + again.stderr):
+        run.note("state.twitch", state)
+
+
+def adopted_login(run):
+    """Another account than asked, stored under its own name, and gone again."""
+    for name in ("twitch", "youtube"):
+        run.fakes[name].set(identity=str(OTHER[name]["id"]))
+        answer, _ = run.login(name, query="?adopt=true")
+        assert answer.status == 200, answer.text
+        run.fakes[name].set(identity=None)
+        run.collect()
+        stored = {(account["platform"], account["username"])
+                  for account in run.daemon.get("/oauth/accounts").json()["accounts"]}
+        assert (name, OTHER[name]["login"]) in stored, stored
+        assert run.daemon.delete(f"/oauth/{name}/{OTHER[name]['login']}").status == 200
+
+
+def failing_pushes(run):
+    """A secret that is turned away, and a signed push that is refused before it is taken."""
+    answers = iter([500, 200])
+    with Target(lambda push: next(answers, 200)) as target:
+        add = ("--forward", target.url, "--allow-private", "127.0.0.1")
+        wrong = f"whsec_CANARY{os.urandom(16).hex()}!"
+        run.note("push.wrong", wrong)
+        refused = run.daemon.cli("consumers", "add", "wrong", *add, "--secret-stdin",
+                                 stdin=wrong + "\n")
+        assert refused.returncode != 0 and wrong not in refused.stdout + refused.stderr
+        made = run.daemon.cli("consumers", "add", "failing", *add)
+        run.note("push.failing", made.stdout.strip())
+        assert run.daemon.cli("consumers", "test", "failing").returncode != 0
+        assert run.daemon.cli("consumers", "test", "failing").returncode == 0
+        assert len(target.pushes) == 2
+    assert run.daemon.delete("/consumers/failing").status == 200
+
+
+def webhooks(run):
+    """Deliveries that are taken and that are turned away, while secrets are in the broker."""
+    for mode, status in (("valid", 200), ("flip_body", 401)):
+        reply = send(f"http://127.0.0.1:{run.daemon.webhook_port}/webhooks/kick",
+                     delivery.build("channel.followed", run.fakes.signer, mode))
+        assert reply.status == status, reply
+    for arguments in ((), ("--as", "bad-signature")):
+        run.daemon.cli("trigger", "channel.followed", *arguments)
+
+
 def tokens_handed_out(run):
     """A person is handed a token, and a program is given one; both are told to nobody else."""
     name = f"kick/{USER}"
@@ -288,8 +353,8 @@ def deletion(run):
 
 # In this order. A flow asserts that it took place.
 FLOWS = [refused_credentials, put_credentials, failing_logins, logins, abandoned_login, refreshes,
-         failing_refreshes, lost_login, device_logins, tokens_handed_out, app_tokens, push_secrets,
-         new_key,
+         failing_refreshes, lost_login, device_logins, pasted_login, adopted_login,
+         tokens_handed_out, app_tokens, push_secrets, failing_pushes, webhooks, new_key,
          moved_keystore, reading, deletion]
 
 

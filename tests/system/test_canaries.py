@@ -122,7 +122,7 @@ def search_everywhere(run, folder):
         assert memory.hits(database_bytes(daemon), run.secrets) == []
         assert memory.hits(files_bytes(folder), run.secrets) == []
         expected = {*PASSING, "access", "refresh", "app", "verifier", "vault_key",
-                    "device_code"}
+                    "device_code", "push"}
         assert expected <= run.kinds(), run.kinds()
         assert len(run.secrets) >= 12
     finally:
