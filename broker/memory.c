@@ -43,8 +43,8 @@ memory_trouble(char text[static MEMORY_TROUBLE_SIZE])
 	*text = '\0';
 	if (memory.wanted && !memory.undumpable)
 		(void)snprintf(text, MEMORY_TROUBLE_SIZE,
-		    "this kernel does not leave secrets out of core dumps; switch core "
-		    "dumps off");
+		    "secrets are not left out of core dumps, nor kept out of swap; "
+		    "switch both off");
 	else if (memory.locked < memory.wanted)
 		(void)snprintf(text, MEMORY_TROUBLE_SIZE,
 		    "only %zu of %zu KiB for secrets can be kept out of swap; set "

@@ -29,6 +29,7 @@
 enum part { OWN, LIBRARY, SPARE, PART_MAX };
 
 static struct {
+	bool asked;
 	bool started;
 	bool undumpable;
 	size_t locked;
@@ -89,12 +90,13 @@ locked_memory_start(void)
 {
 	uint8_t *at;
 
-	if (SANITIZED || memory.started)
+	if (SANITIZED || memory.asked)
 		return;
+	memory.asked = true;
 	at = mmap(NULL, LOCKED_MEMORY_ALL, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
-		abort();
+		return;
 	memory.undumpable = madvise(at, LOCKED_MEMORY_ALL, MADV_DONTDUMP) == 0;
 	(void)madvise(at, LOCKED_MEMORY_ALL, MADV_WIPEONFORK);
 	/* A large page would be locked whole for its first byte. */
@@ -237,9 +239,11 @@ locked_memory_figures(void)
 	size_t most;
 	size_t i;
 
-	if (!memory.started)
+	if (!memory.asked)
 		return figures;
 	figures.wanted = LOCKED_MEMORY_OWN + LOCKED_MEMORY_LIBRARY;
+	if (!memory.started)
+		return figures;
 	figures.locked = memory.locked;
 	figures.undumpable = memory.undumpable;
 	for (i = 0; i < PART_MAX; i++) {
