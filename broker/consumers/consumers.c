@@ -4,7 +4,6 @@
  * of the disk.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,9 +313,6 @@ on_marked(struct store_job *store_job, int result)
 {
 	struct mark_job *job = (struct mark_job *)store_job;
 
-	/* At the close every job is told that it was cancelled, done or not. */
-	if (result == -ECANCELED)
-		result = store_job->result;
 	if (result < 0)
 		log_warning("consumers",
 		    "how far '%s' is could not be stored (%s); continuing",

@@ -8,7 +8,6 @@
  *
  * The key in use stays whatever goes wrong on this way. Owns broker->kick_upkeep.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -505,7 +504,7 @@ done_adopt(struct store_job *base, int result)
 	if (result == 0) {
 		change_ring(job);
 		announce(job);
-	} else if (result != -ECANCELED) {
+	} else {
 		(void)snprintf(upkeep->stats.trouble, sizeof(upkeep->stats.trouble),
 		    "the new key could not be stored: %s", strerror(-result));
 		log_error("key", "%s; it is not used", upkeep->stats.trouble);
@@ -514,7 +513,7 @@ done_adopt(struct store_job *base, int result)
 	free(job->pem);
 	free(job->body);
 	free(job);
-	if (result != -ECANCELED)
+	if (!store_is_closing(upkeep->broker->store))
 		question_over(upkeep, result == 0);
 }
 

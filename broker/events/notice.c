@@ -2,7 +2,6 @@
  * Stores events of our own. Called by retention.c, silence.c and
  * oauth/refresh_pause.c, on the loop.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +54,7 @@ done_notice(struct store_job *base, int result)
 {
 	struct notice_job *job = (struct notice_job *)base;
 
-	if (result < 0 && result != -ECANCELED)
+	if (result < 0)
 		log_warning("events", "the event '%s' could not be stored: %s", job->id,
 		    strerror(-result));
 	free(job->type);

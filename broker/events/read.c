@@ -8,7 +8,6 @@
  * Owns the reads from events_read to their callback or to the database being done with
  * a cancelled one. Called by events.c and by every consumer in the broker.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,8 +79,8 @@ done_job(struct store_job *base, int result)
 	struct store *store = read->store;
 
 	reading--;
-	if (result == 0 && read->done && page->count == 0 && !page->end &&
-	    (read->until == 0 || time_boot_ms() < read->until)) {
+	if (result == 0 && !store_is_closing(store) && read->done && page->count == 0 &&
+	    !page->end && (read->until == 0 || time_boot_ms() < read->until)) {
 		read->query.after = page->seen;
 		wait_for_turn(read);
 		return;
@@ -89,7 +88,7 @@ done_job(struct store_job *base, int result)
 	if (read->done)
 		read->done(read->arg, result, result < 0 ? NULL : page);
 	read_free(read);
-	if (result != -ECANCELED) /* the store still takes jobs */
+	if (!store_is_closing(store))
 		read_next(store);
 }
 

@@ -6,7 +6,6 @@
  *   again  while there is more
  *   round  once a day, through all message ids in the same small steps
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,12 +214,12 @@ done_step(struct store_job *base, int result)
 		if (job->work.more || (job->ids && !job->round.over))
 			pause = RETENTION_PAUSE_MS +
 			    RETENTION_PAUSE_FACTOR * job->spent_us / 1000;
-	} else if (result != -ECANCELED) {
+	} else {
 		log_warning("events", "old events could not be deleted: %s; continuing",
 		    strerror(-result));
 	}
 	free(job);
-	if (result != -ECANCELED)
+	if (!store_is_closing(retention->broker->store))
 		wake_in(retention, pause);
 }
 

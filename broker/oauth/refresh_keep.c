@@ -286,9 +286,7 @@ on_kept(struct store_job *store_job, int result)
 	health_storage(job->steps.broker, result);
 	if (result == 0 && job->current)
 		publish(job);
-	/* At the close of the database all are told that they are cancelled, also what
-	 * was committed. */
-	else if (result < 0 && job->last && store_job->result < 0)
+	else if (result < 0 && job->last)
 		tell_loss(job);
 	if (refresh && result < 0) {
 		hold(refresh, ERR_storage_failed, strerror(-result));

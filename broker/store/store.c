@@ -64,6 +64,7 @@ struct store {
 	int event_fd;
 	struct event *event;
 	size_t backlog; /* the loop's own count */
+	bool closing;   /* the loop's own */
 	store_broken_fn *broken;
 	void *broken_arg;
 	store_stored_fn *stored;
@@ -271,7 +272,7 @@ tell_stored(struct store *store, uint64_t committed)
 }
 
 static void
-finish_jobs(struct store *store, int forced)
+finish_jobs(struct store *store)
 {
 	struct queue finished;
 	struct store_job *job;
@@ -289,11 +290,11 @@ finish_jobs(struct store *store, int forced)
 		store->backlog--;
 		if (is_broken(job->result))
 			broken = job->result;
-		job->done(job, forced ? forced : job->result);
+		job->done(job, job->result);
 	}
 	if (broken && store->broken)
 		store->broken(store->broken_arg, broken);
-	else if (!forced)
+	else if (!store->closing)
 		tell_stored(store, committed);
 }
 
@@ -306,7 +307,7 @@ on_finished(evutil_socket_t fd, short what, void *arg)
 
 	(void)length;
 	(void)what;
-	finish_jobs(store, 0);
+	finish_jobs(store);
 }
 
 int
@@ -363,7 +364,7 @@ store_run_now(struct store *store, struct store_job *job)
 
 	store_submit(store, job);
 	while (store->backlog > before) {
-		finish_jobs(store, 0);
+		finish_jobs(store);
 		if (store->backlog > before)
 			(void)nanosleep(&pause, NULL);
 	}
@@ -376,17 +377,41 @@ store_abandon(struct store_job *job, store_done_fn *discard)
 	job->done = discard;
 }
 
+/* The thread has ended: what is queued by now was submitted by `done` functions. */
+static void
+close_round(struct store *store, bool run)
+{
+	struct queue batch;
+	struct store_job *job;
+	int64_t commit_us = 0;
+
+	queue_init(&batch);
+	queue_take(&store->todo, &batch, STORE_BATCH_MAX);
+	if (run)
+		(void)run_batch(&store->db, &batch, &commit_us);
+	else
+		for (job = batch.first; job; job = job->next)
+			job->result = -ECANCELED;
+	queue_take(&batch, &store->finished, SIZE_MAX);
+	finish_jobs(store);
+}
+
 void
 store_close(struct store *store)
 {
+	int round;
+
 	if (!store)
 		return;
+	store->closing = true;
 	(void)pthread_mutex_lock(&store->lock);
 	store->stopping = true;
 	(void)pthread_mutex_unlock(&store->lock);
 	(void)pthread_cond_signal(&store->wake);
 	(void)pthread_join(store->thread, NULL);
-	finish_jobs(store, -ECANCELED);
+	finish_jobs(store);
+	for (round = 1; store->todo.first; round++)
+		close_round(store, round < STORE_CLOSE_ROUNDS);
 	event_free(store->event);
 	(void)close(store->event_fd);
 	db_close(&store->db);
@@ -408,6 +433,12 @@ store_on_stored(struct store *store, store_stored_fn *stored, void *arg)
 {
 	store->stored = stored;
 	store->stored_arg = arg;
+}
+
+bool
+store_is_closing(const struct store *store)
+{
+	return store->closing;
 }
 
 uint64_t

@@ -37,16 +37,15 @@ struct db; /* the connection; only files of this folder see inside (store_db.h) 
  * -ENOSPC, ...). Outcomes that are no failure of the database go into the job. */
 typedef int store_run_fn(struct store_job *job, struct db *db);
 
-/* `result` is 0 after the commit, else a negative errno; nothing was stored then. Owns
- * the job and frees it. */
+/* `result` is 0 after the commit, else a negative errno; nothing was stored then.
+ * -ECANCELED: the database closed before the job was run. Owns the job and frees it. */
 typedef void store_done_fn(struct store_job *job, int result);
 
 struct store_job {
 	store_run_fn *run;
 	store_done_fn *done;
 	struct store_job *next;
-	int result; /* what became of it, also when `done` is told -ECANCELED at the
-		       close */
+	int result; /* the store's own: what `done` is going to be told */
 };
 
 /* Makes SQLite wipe what it frees. Call before its first use: 0, or -EALREADY when it
@@ -61,9 +60,15 @@ int store_wipe_memory(void);
 int store_open(
     struct event_base *base, const char *path, struct store **ret_store, char *error);
 
-/* Runs what is queued, calls no more `done` functions for jobs that were not finished
- * before (they get -ECANCELED), closes. NULL is allowed. */
+/* Runs what is queued and tells every job what became of it; then what their `done`
+ * functions submitted, STORE_CLOSE_ROUNDS times. Jobs of the last round are not run and
+ * told -ECANCELED. Closes. NULL is allowed. */
+#define STORE_CLOSE_ROUNDS 8
 void store_close(struct store *store);
+
+/* Inside store_close: a `done` function must begin nothing that needs more jobs, nor
+ * what else has stopped already. */
+bool store_is_closing(const struct store *store);
 
 /* Called on the loop once a commit or a read has failed in a way after which SQLite
  * cannot be trusted to know what is on the disk (an I/O error, damage): nothing more is

@@ -214,7 +214,7 @@ a_job_may_submit_another(void **state)
 }
 
 static void
-closing_runs_what_is_queued_and_calls_it_cancelled(void **state)
+closing_runs_what_is_queued_and_says_what_became_of_it(void **state)
 {
 	static struct put_job jobs[1000];
 	size_t i;
@@ -227,10 +227,63 @@ closing_runs_what_is_queued_and_calls_it_cancelled(void **state)
 	close_store();
 	for (i = 0; i < 1000; i++) {
 		assert_int_equal(jobs[i].done, 1);
-		assert_int_equal(jobs[i].result, -ECANCELED);
+		assert_int_equal(jobs[i].result, 0);
 	}
 	assert_int_equal(ask_file("SELECT count(*) FROM meta"), 1000);
 	store_close(NULL);
+}
+
+static void
+closing_tells_a_failure_as_such(void **state)
+{
+	static struct put_job good;
+	static struct put_job bad;
+
+	(void)state;
+	put_init(&good, "first", 0);
+	store_submit(store, &good.job);
+	RUN_UNTIL(good.done);
+	put_init(&bad, "first", 0); /* it is there already */
+	store_submit(store, &bad.job);
+	close_store();
+	assert_int_equal(bad.done, 1);
+	assert_int_equal(bad.result, -EINVAL);
+	assert_int_equal(ask_file("SELECT count(*) FROM meta"), 1);
+}
+
+/* Each submits the next one, for as long as there is one. */
+#define CHAIN_LENGTH (STORE_CLOSE_ROUNDS + 1)
+static struct put_job chain[CHAIN_LENGTH];
+
+static void
+done_chain(struct store_job *job, int result)
+{
+	struct put_job *put = (struct put_job *)job;
+
+	assert_true(store_is_closing(store));
+	done_put(job, result);
+	if (result == 0 && put + 1 < chain + CHAIN_LENGTH)
+		store_submit(store, &put[1].job);
+}
+
+static void
+what_is_submitted_while_closing_is_run_or_told_that_it_was_not(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < CHAIN_LENGTH; i++) {
+		put_init(&chain[i], "chain", i);
+		chain[i].job.done = done_chain;
+	}
+	assert_false(store_is_closing(store));
+	store_submit(store, &chain[0].job);
+	close_store();
+	for (i = 0; i < STORE_CLOSE_ROUNDS; i++)
+		assert_int_equal(chain[i].result, 0);
+	assert_int_equal(chain[i].done, 1);
+	assert_int_equal(chain[i].result, -ECANCELED);
+	assert_int_equal(ask_file("SELECT count(*) FROM meta"), STORE_CLOSE_ROUNDS);
 }
 
 static void
@@ -570,7 +623,10 @@ main(void)
 		WITH_STORE(an_abandoned_job_is_discarded),
 		WITH_STORE(a_job_may_abandon_the_next_one),
 		WITH_STORE(a_job_may_submit_another),
-		WITH_STORE(closing_runs_what_is_queued_and_calls_it_cancelled),
+		WITH_STORE(closing_runs_what_is_queued_and_says_what_became_of_it),
+		WITH_STORE(closing_tells_a_failure_as_such),
+		WITH_STORE(
+		    what_is_submitted_while_closing_is_run_or_told_that_it_was_not),
 		WITH_STORE(a_job_that_cannot_wait_is_done_at_once),
 		WITH_STORE(sizes_are_those_of_the_files),
 		WITH_STORE(the_promises_pragmas_are_in_force),
