@@ -71,6 +71,7 @@ on_account_delete(struct client *client, struct proto_msg *msg)
 	account = accounts_find(client->broker->accounts, platform, asked->username);
 	if (!account) {
 		refused_drop(client->broker, platform, asked->username);
+		login_note_drop(client->broker, platform, asked->username);
 		steps_no_token(platform, asked->username, sentence);
 		client_fail(client, msg->rid, ERR_no_token, sentence);
 		return;
@@ -190,6 +191,9 @@ run_erase(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result =
 		    store_refused_delete(db, job->platform->name, job->username_key);
+	if (result == 0)
+		result = store_account_note_delete(
+		    db, job->platform->name, job->username_key);
 	return result;
 }
 
@@ -211,6 +215,7 @@ on_erased(struct store_job *store_job, int result)
 	if (result == 0) {
 		accounts_remove(broker->accounts, job->platform, job->username);
 		refused_forget(broker, job->platform, job->username);
+		login_note_forget(broker, job->platform, job->username);
 		subscriptions_account_changed(
 		    broker, job->platform->name, job->username);
 		vault_forget(broker->vault, job->secret_name, job->generation);

@@ -24,6 +24,7 @@ accounts_new(void)
 	make_buckets(accounts, BUCKETS_AT_FIRST);
 	logins_init(&accounts->logins);
 	TAILQ_INIT(&accounts->refused);
+	TAILQ_INIT(&accounts->login_notes);
 	return accounts;
 }
 
@@ -62,6 +63,7 @@ accounts_free(struct accounts *accounts)
 		store_credential_clear(&accounts->credentials[i]);
 	logins_clear(&accounts->logins);
 	refused_clear(&accounts->refused);
+	login_notes_clear(&accounts->login_notes);
 	free(accounts->by_name);
 	free(accounts->by_id);
 	free(accounts);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/oauth/login_adopt.h"
 #include "broker/oauth/logins.h"
 #include "broker/oauth/platform.h"
 #include "broker/oauth/refresh_plan.h"
@@ -43,6 +44,8 @@ struct accounts {
 								   * none */
 	struct logins logins;
 	struct refused_logins refused;
+	struct login_notes login_notes; /* found at start and not settled yet */
+	struct event *adopt_timer;
 	struct event *purge_timer;
 	struct validation *validation;
 	struct app_tokens *app_tokens;

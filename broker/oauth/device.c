@@ -76,7 +76,8 @@ on_device_login(struct client *client, struct proto_msg *msg)
 	    !check(client, msg->rid, platform))
 		return;
 	credential = accounts_credential(broker->accounts, platform);
-	login = login_new(client, msg->rid, "device_login", DEADLINE_MS, platform);
+	login =
+	    login_new(broker, client, msg->rid, "device_login", DEADLINE_MS, platform);
 	row = &login->login;
 	row->platform = xstrdup(platform->name);
 	row->username = xstrdup(asked->username);

@@ -18,6 +18,7 @@
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/device.h"
 #include "broker/oauth/form.h"
+#include "broker/oauth/login_adopt.h"
 #include "broker/oauth/login_finish.h"
 #include "broker/oauth/oauth.h"
 #include "broker/oauth/redirect.h"
@@ -81,21 +82,20 @@ on_login_finish(struct client *client, struct proto_msg *msg)
 			client_fail(client, msg->rid, ERR_invalid_state, INVALID_STATE);
 		return;
 	}
-	login = login_new(
-	    client, msg->rid, "login_finish", STEPS_LOGIN_DEADLINE_MS, platform);
+	login = login_new(broker, client, msg->rid, "login_finish",
+	    STEPS_LOGIN_DEADLINE_MS, platform);
 	login->msg = proto_move(msg);
 	memcpy(login->login.state_hash, hash, sizeof(hash));
 	take(login);
 }
 
 struct login_finish *
-login_new(struct client *client, uint32_t rid, const char *kind, unsigned deadline_ms,
-    const struct platform *platform)
+login_new(struct broker *broker, struct client *client, uint32_t rid, const char *kind,
+    unsigned deadline_ms, const struct platform *platform)
 {
 	struct login_finish *login = xcalloc(1, sizeof(*login));
 
-	flow_init(
-	    &login->flow, client->broker, client, rid, kind, deadline_ms, release);
+	flow_init(&login->flow, broker, client, rid, kind, deadline_ms, release);
 	login->platform = platform;
 	login->began = time_boot_ms();
 	return login;
@@ -395,6 +395,8 @@ release(struct flow *flow)
 	 * database or keystore, the end of the broker. */
 	tell(login, ERR_outcome_unknown,
 	    "The login broke off while the tokens were on their way");
+	if (login->adopting)
+		login_adopt_ended(flow->broker, login->platform, login->username);
 	proto_clear(&login->msg);
 	store_login_clear(&login->login);
 	buf_clear(&login->client_sealed);

@@ -1,6 +1,7 @@
 /*
  * The flow of login_finish, shared by the files that tell its story: login_finish.c
- * (from the browser to the tokens), login_identify.c (who is it) and login_store.c.
+ * (from the browser to the tokens), login_identify.c (who is it) and login_store.c; and
+ * by login_adopt.c, which begins after a crash where it was cut off.
  */
 #ifndef BROKER_OAUTH_LOGIN_FINISH_H
 #define BROKER_OAUTH_LOGIN_FINISH_H
@@ -43,13 +44,16 @@ struct login_finish {
 	bool verified;
 	char *username;      /* to store it under */
 	uint64_t generation; /* of the tokens in the vault */
+	bool adopting;       /* it was cut off by a crash, and goes on from its note */
+	uint64_t adopted;    /* generation of the item that was found then */
 
 	struct device *device; /* of a login by a code (device.c), else NULL */
 };
 
 /* A flow that has only its platform yet. Ended by its answer, by login_fail, or like
  * every flow. */
-struct login_finish *login_new(struct client *client, uint32_t rid, const char *kind,
+struct login_finish *
+login_new(struct broker *broker, struct client *client, uint32_t rid, const char *kind,
     unsigned deadline_ms, const struct platform *platform);
 
 /* Time left until `until` (LOGIN_..._UNTIL_MS), at least LOGIN_CALL_LEAST_MS. */
@@ -62,7 +66,7 @@ login_fail(struct login_finish *login, enum proto_error error, const char *forma
 /* Finds out who is behind login->reply, and goes on with login_store. */
 void login_identify(struct login_finish *login);
 
-/* Seals and stores the tokens, and answers. */
+/* Notes, seals and stores the tokens, and answers. */
 void login_store(struct login_finish *login);
 
 #endif

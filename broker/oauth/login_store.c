@@ -1,6 +1,9 @@
 /*
  * The end of login_finish:
  *
+ *   note    what is about to be stored: with a keyring the tokens are there before the
+ *           transaction that refers to them, and a crash in between is found at start
+ *           (login_adopt.c)
  *   seal    the tokens
  *   store   account and sealed tokens in one transaction, over what was there before
  *   answer  the browser, and everybody who waits for this login
@@ -13,6 +16,7 @@
 
 #include "broker/oauth/account_event.h"
 #include "broker/oauth/accounts.h"
+#include "broker/oauth/login_adopt.h"
 #include "broker/oauth/login_finish.h"
 #include "broker/oauth/needs.h"
 #include "broker/oauth/refresh.h"
@@ -42,8 +46,17 @@ struct keep_job {
 	char *warning;              /* "": none */
 	struct account_event event; /* empty: none */
 	uint8_t state_hash[CRYPTO_SHA256_SIZE];
+	uint64_t adopted; /* generation of the item that a crash has left, 0: none */
 };
 
+struct note_job {
+	struct steps_job steps;
+	struct store_account row;
+};
+
+static int run_note(struct store_job *, struct db *);
+static void on_noted(struct store_job *, int);
+static void seal(struct login_finish *);
 static void on_sealed(void *, int, const struct buf *);
 static void make_row(const struct login_finish *, struct store_account *);
 static int run(struct store_job *, struct db *);
@@ -54,6 +67,44 @@ static char *make_warning(const struct login_finish *);
 void
 login_store(struct login_finish *login)
 {
+	struct note_job *job;
+
+	login->generation = accounts_next_generation(login->flow.broker->accounts);
+	/* The note of a login that was cut off stays as it is until that is stored: the
+	 * item that it leads to may be all there is. */
+	if (login->adopting) {
+		seal(login);
+		return;
+	}
+	flow_step(&login->flow, "note");
+	job = xcalloc(1, sizeof(*job));
+	make_row(login, &job->row);
+	steps_submit(&login->flow, &job->steps, run_note, on_noted);
+}
+
+static int
+run_note(struct store_job *store_job, struct db *db)
+{
+	return store_account_note(db, &((struct note_job *)store_job)->row);
+}
+
+static void
+on_noted(struct store_job *store_job, int result)
+{
+	struct note_job *job = (struct note_job *)store_job;
+	struct login_finish *login = (struct login_finish *)steps_done(&job->steps);
+
+	if (login && result == 0)
+		seal(login);
+	else if (login)
+		steps_fail_store(&login->flow, result);
+	store_account_clear(&job->row);
+	free(job);
+}
+
+static void
+seal(struct login_finish *login)
+{
 	struct broker *broker = login->flow.broker;
 	/* Borrowed: tokens_pack copies. */
 	const struct tokens tokens = { .access = login->reply.access,
@@ -62,7 +113,6 @@ login_store(struct login_finish *login)
 	char *name = accounts_token_name(login->platform, login->username);
 
 	flow_step(&login->flow, "seal");
-	login->generation = accounts_next_generation(broker->accounts);
 	steps_wait_vault(&login->flow,
 	    vault_seal(
 		broker->vault, name, login->generation, &packed, on_sealed, login));
@@ -81,6 +131,14 @@ announce_recovery(const struct login_finish *login, struct keep_job *job)
 		account_event_make(&job->event, ACCOUNT_EVENT_RECOVERED, &job->row);
 }
 
+/* The person is told that the login failed, so nothing must come of it later. */
+static void
+forget_note(const struct login_finish *login)
+{
+	if (!login->adopting)
+		login_note_drop(login->flow.broker, login->platform, login->username);
+}
+
 static void
 on_sealed(void *arg, int result, const struct buf *sealed)
 {
@@ -89,6 +147,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 
 	flow_resume(&login->flow);
 	if (result < 0) {
+		forget_note(login);
 		steps_fail_vault(&login->flow, result);
 		return;
 	}
@@ -102,6 +161,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 	job->warning = make_warning(login);
 	memcpy(job->state_hash, login->login.state_hash, sizeof(job->state_hash));
 	make_row(login, &job->row);
+	job->adopted = login->adopted;
 	announce_recovery(login, job);
 	buf_add(&job->sealed, buf_bytes(sealed), buf_length(sealed));
 	steps_submit(&login->flow, &job->steps, run, on_kept);
@@ -149,6 +209,9 @@ run(struct store_job *store_job, struct db *db)
 	if (result == 0)
 		result = store_secret_delete(db, job->previous_name);
 	if (result == 0)
+		result = store_account_note_delete(
+		    db, job->row.platform, job->row.username_key);
+	if (result == 0)
 		result =
 		    store_refused_delete(db, job->row.platform, job->row.username_key);
 	if (result == 0)
@@ -165,6 +228,8 @@ on_kept(struct store_job *store_job, int result)
 	struct keep_job *job = (struct keep_job *)store_job;
 	struct login_finish *login = (struct login_finish *)steps_done(&job->steps);
 
+	if (result < 0 && login)
+		forget_note(login);
 	if (result == 0)
 		publish(job, login);
 	else if (login)
@@ -220,6 +285,7 @@ publish(struct keep_job *job, struct login_finish *login)
 
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
+	login_note_forget(broker, job->platform, username);
 	refused_forget(broker, job->platform, username);
 	refused_forget(broker, job->platform, job->asked);
 	refresh_schedule(broker);
@@ -228,6 +294,8 @@ publish(struct keep_job *job, struct login_finish *login)
 		vault_forget(broker->vault, job->secret_name, generation_before);
 		vault_forget(broker->vault, job->previous_name, generation_before);
 	}
+	if (job->adopted)
+		vault_forget(broker->vault, job->secret_name, job->adopted);
 	broker_count(broker, "login_finished", 1);
 	log_info("oauth", "'%s' logged in at %s (%s)%s%s", log_quote(username),
 	    job->platform->name, identity, *job->warning ? ": " : "",

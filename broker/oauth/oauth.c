@@ -69,6 +69,7 @@ oauth_start(struct broker *broker)
 	validate_start(broker);
 	app_tokens_start(broker);
 	refresh_start(broker);
+	login_adopt_start(broker);
 	log_info("oauth", "%zu accounts and %zu pending logins are stored",
 	    broker->accounts->count, broker->accounts->logins.pending);
 	return 0;
@@ -82,6 +83,7 @@ oauth_stop(struct broker *broker)
 	app_tokens_stop(broker);
 	validate_stop(broker);
 	refresh_stop(broker);
+	login_adopt_stop(broker);
 	event_free(broker->accounts->purge_timer);
 	accounts_free(broker->accounts);
 	broker->accounts = NULL;
@@ -126,6 +128,16 @@ load_refresh(void *arg, const struct store_refresh *row)
 }
 
 static void
+load_note(void *arg, struct store_account *row)
+{
+	struct accounts *accounts = arg;
+
+	if (row->generation > accounts->generation)
+		accounts->generation = row->generation;
+	login_note_load(&accounts->login_notes, row);
+}
+
+static void
 load_refused(void *arg, const struct store_refused *row)
 {
 	struct accounts *accounts = arg;
@@ -151,6 +163,8 @@ run_load(struct store_job *job, struct db *db)
 		result = store_refresh_load(db, load_refresh, load->accounts);
 	if (result == 0)
 		result = store_refused_load(db, load_refused, load->accounts);
+	if (result == 0)
+		result = store_account_note_load(db, load_note, load->accounts);
 	return result;
 }
 

@@ -6,11 +6,16 @@
 #include "broker/store/store_account.h"
 #include "broker/store/store_db.h"
 
+#define COLUMNS \
+	"platform, username_key, username, user_id, login, display_name, identity, " \
+	"scopes, scopes_asked, obtained_at, expires_at, refreshable, generation, " \
+	"status, reason, since"
+#define VALUES \
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, " \
+	"?16) "
+
 static const char upsert[] =
-    "INSERT INTO accounts (platform, username_key, username, user_id, login, "
-    "display_name, identity, scopes, scopes_asked, obtained_at, expires_at, "
-    "refreshable, generation, status, reason, since) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "
+    "INSERT INTO accounts (" COLUMNS ")" VALUES
     "ON CONFLICT (platform, username_key) DO UPDATE SET user_id = ?4, login = ?5, "
     "display_name = ?6, identity = ?7, scopes = ?8, scopes_asked = ?9, "
     "obtained_at = ?10, expires_at = ?11, refreshable = ?12, generation = ?13, "
@@ -21,10 +26,13 @@ static const char learn_one[] =
     "RETURNING id";
 static const char delete_one[] =
     "DELETE FROM accounts WHERE platform = ?1 AND username_key = ?2";
-static const char select_all[] =
-    "SELECT id, platform, username_key, username, user_id, login, display_name, "
-    "identity, scopes, scopes_asked, obtained_at, expires_at, refreshable, "
-    "generation, status, reason, since FROM accounts ORDER BY id";
+static const char select_all[] = "SELECT id, " COLUMNS " FROM accounts ORDER BY id";
+static const char note_one[] =
+    "INSERT OR REPLACE INTO login_notes (" COLUMNS ")" VALUES;
+static const char delete_note[] =
+    "DELETE FROM login_notes WHERE platform = ?1 AND username_key = ?2";
+static const char select_notes[] =
+    "SELECT 0, " COLUMNS " FROM login_notes ORDER BY generation";
 
 void
 store_account_clear(struct store_account *account)
@@ -112,10 +120,11 @@ store_account_learn(
 	return result < 0 ? result : 0;
 }
 
-int
-store_account_delete(struct db *db, const char *platform, const char *username_key)
+static int
+delete_by(
+    struct db *db, const char *sql, const char *platform, const char *username_key)
 {
-	sqlite3_stmt *statement = db_statement(db, delete_one);
+	sqlite3_stmt *statement = db_statement(db, sql);
 
 	if (!statement)
 		return db_result(db);
@@ -125,9 +134,15 @@ store_account_delete(struct db *db, const char *platform, const char *username_k
 }
 
 int
-store_account_load(struct db *db, store_account_fn *each, void *arg)
+store_account_delete(struct db *db, const char *platform, const char *username_key)
 {
-	sqlite3_stmt *statement = db_statement(db, select_all);
+	return delete_by(db, delete_one, platform, username_key);
+}
+
+static int
+load_by(struct db *db, const char *sql, store_account_fn *each, void *arg)
+{
+	sqlite3_stmt *statement = db_statement(db, sql);
 	int result;
 
 	if (!statement)
@@ -158,4 +173,35 @@ store_account_load(struct db *db, store_account_fn *each, void *arg)
 	}
 	db_finish(statement);
 	return result;
+}
+
+int
+store_account_load(struct db *db, store_account_fn *each, void *arg)
+{
+	return load_by(db, select_all, each, arg);
+}
+
+/* ---- Logins whose tokens are about to be stored ---- */
+
+int
+store_account_note(struct db *db, const struct store_account *account)
+{
+	sqlite3_stmt *statement = db_statement(db, note_one);
+
+	if (!statement)
+		return db_result(db);
+	bind_row(statement, account);
+	return db_run(db, statement);
+}
+
+int
+store_account_note_delete(struct db *db, const char *platform, const char *username_key)
+{
+	return delete_by(db, delete_note, platform, username_key);
+}
+
+int
+store_account_note_load(struct db *db, store_account_fn *each, void *arg)
+{
+	return load_by(db, select_notes, each, arg);
 }

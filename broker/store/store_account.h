@@ -53,4 +53,13 @@ int store_account_delete(struct db *db, const char *platform, const char *userna
 typedef void store_account_fn(void *arg, struct store_account *account);
 int store_account_load(struct db *db, store_account_fn *each, void *arg);
 
+/* Table `login_notes`: rows that are about to be stored together with their tokens. A
+ * note is durable before the tokens go to the keystore and goes in the transaction that
+ * stores the row, so that one found at start tells of a login that was cut off. They
+ * are used as their likes above. */
+int store_account_note(struct db *db, const struct store_account *account);
+int store_account_note_delete(
+    struct db *db, const char *platform, const char *username_key);
+int store_account_note_load(struct db *db, store_account_fn *each, void *arg);
+
 #endif

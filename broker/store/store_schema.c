@@ -248,6 +248,27 @@ const char *const store_schema_steps[] = {
 	"ALTER TABLE consumers ADD COLUMN old_generation INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE consumers ADD COLUMN old_until INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE consumers SET given = handed;",
+
+	/* 12: logins whose tokens are about to be stored (store_account.h). */
+	"CREATE TABLE login_notes ("
+	"	platform TEXT NOT NULL,"
+	"	username_key TEXT NOT NULL,"
+	"	username TEXT NOT NULL,"
+	"	user_id TEXT,"
+	"	login TEXT,"
+	"	display_name TEXT,"
+	"	identity TEXT NOT NULL,"
+	"	scopes TEXT NOT NULL,"
+	"	scopes_asked TEXT NOT NULL,"
+	"	obtained_at INTEGER NOT NULL,"
+	"	expires_at INTEGER NOT NULL,"
+	"	refreshable INTEGER NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	status TEXT NOT NULL,"
+	"	reason TEXT,"
+	"	since INTEGER,"
+	"	PRIMARY KEY (platform, username_key)"
+	") STRICT;",
 };
 
 const size_t store_schema_count =

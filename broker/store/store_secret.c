@@ -286,7 +286,9 @@ store_sealed_refers(
 	    "SELECT 1 FROM " EVERY_SEALED
 	    " WHERE name = ?1 AND generation = ?2 AND substr(sealed, 1, 1) = x'02' "
 	    "UNION ALL SELECT 1 FROM refreshes WHERE ?1 = 'token/' || platform || '/' "
-	    "|| username_key AND ?2 > generation");
+	    "|| username_key AND ?2 > generation "
+	    "UNION ALL SELECT 1 FROM login_notes WHERE ?1 = 'token/' || platform || "
+	    "'/' || username_key AND ?2 >= generation");
 	int result;
 
 	if (!statement)

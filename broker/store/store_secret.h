@@ -67,7 +67,7 @@ int store_sealed_swap(struct db *db, const struct store_sealed *row,
     const struct buf *fresh, bool *ret_changed);
 
 /* Whether a row refers to the keyring item of a name and generation: as a sealed value,
- * or as a refresh in flight that the item may be the fresh tokens of. */
+ * or as a refresh or a login in flight that the item may be the fresh tokens of. */
 int store_sealed_refers(
     struct db *db, const char *name, uint64_t generation, bool *ret_refers);
 
