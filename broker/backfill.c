@@ -106,7 +106,7 @@ done_piece(struct store_job *job, int result)
 	if (result == 0)
 		pause = judge(backfill, &piece->work, piece->spent_us);
 	free(piece);
-	if (result != -ECANCELED && backfill->step->name)
+	if (!store_is_closing(backfill->broker->store) && backfill->step->name)
 		wake_in(backfill, pause);
 }
 
