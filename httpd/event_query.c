@@ -114,7 +114,12 @@ take_parameter(struct event_query *query, const struct url_parameter *parameter)
 	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (strcmp(parameter->name.data, lists[i].name) == 0)
 			return add_words(query, i, parameter->value.data);
-	return NULL;
+	if (strcmp(parameter->name.data, "after") == 0 ||
+	    strcmp(parameter->name.data, "limit") == 0)
+		return NULL; /* numbers, read before */
+	/* A filter that is misspelt would let everything through. */
+	return "there is no such parameter; there are after, limit, type, platform, "
+	       "kind, broadcaster and include";
 }
 
 static const char *

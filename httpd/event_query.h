@@ -38,9 +38,9 @@ struct event_query {
 struct request;
 
 /* Reads `after`, `limit`, and the filters `type`, `platform`, `kind`, `broadcaster` and
- * `include`, which may come several times and may be lists with commas. Parameters
- * that it does not know are left alone. 0; or -EINVAL with a sentence in *ret_problem
- * (static). */
+ * `include`, which may come several times and may be lists with commas. Other
+ * parameters are refused: a filter that is misspelt would let everything through. 0; or
+ * -EINVAL with a sentence in *ret_problem (static). */
 int event_query_read(const struct url_query *from, struct event_query *ret_query,
     const char **ret_problem);
 

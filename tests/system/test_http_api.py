@@ -421,7 +421,8 @@ def test_event_parameters_may_be_lists(front, broker, query, asked):
                                    "limit=501", "limit=", "limit=1.5", "include=all", "include=foreign%00x",
                                    "kind=" + "k" * 17, "kind=a&kind=b",
                                    "type=" + "t" * 129, "platform=mixer",
-                                   "after=18446744073709551616", "after=%31%"[:-1] + "x"])
+                                   "after=18446744073709551616", "after=%31%"[:-1] + "x",
+                                   "types=chat.message.sent", "Type=a", "kind=chat&x=1", "foreign"])
 def test_event_parameters_that_are_refused(front, broker, query):
     assert front.ask(path="/events?" + query).status == 400
     assert broker.asked == []

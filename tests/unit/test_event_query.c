@@ -50,7 +50,7 @@ lists_are_joined(void **state)
 {
 	(void)state;
 	assert_null(read_text("type=a,b&kind=chat&type=,c,&type=a&broadcaster=1&"
-			      "broadcaster=N%20N&platform=kick,twitch&other=x"));
+			      "broadcaster=N%20N&platform=kick,twitch"));
 	assert_string_equal(query.types, "a,b,c");
 	assert_string_equal(query.kinds, "chat");
 	assert_string_equal(query.broadcasters, "1,N N");
