@@ -250,8 +250,11 @@ see_event(struct sub_event *event, const struct sub_served *served)
 	event->created_at = served->created_at;
 	(void)snprintf(
 	    event->id, sizeof(event->id), "%s", served->id ? served->id : "");
-	if (served->id) {
+	if (served->id)
 		event->refusals = 0;
+	/* What is awaited was asked for after the last refusal: its time of a next try
+	 * means nothing any more, and would be one that has passed. */
+	if (served->id || served->presence == SUB_AWAITED) {
 		event->not_before = 0;
 		event->said[0] = '\0';
 	}

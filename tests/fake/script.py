@@ -177,6 +177,7 @@ class Script:
             "method": request.method,
             "path": request.path,
             "query": request.query,
+            "raw_query": request.raw_query,
             "headers": [list(pair) for pair in request.headers],
             "body": request.body.decode("utf-8", "backslashreplace"),
             "form": request.form,
