@@ -328,6 +328,30 @@ def test_broker_away_for_long_is_503_and_not_stored(daemon):
         os.kill(daemon.broker_pid(), signal.SIGCONT)
 
 
+def test_what_was_answered_503_and_is_sent_again_is_stored_once(daemon):
+    """The platform once promised three tries (Kick 3.3). Whether the first one is stored by the
+    broker that wakes up is its own matter: the event is there once."""
+    import os
+    import signal
+    import threading
+    one = making.build("chat.message.sent", SIGNER)
+    pid = daemon.broker_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            first = send(url(daemon), one)
+            assert first.status == 503
+            waking = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
+            waking.start()
+            reply = pool.submit(send, url(daemon), one, attempts=3, pause_s=0.1).result()
+            waking.join()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert reply.status == 200
+    assert json.loads(reply.body)["status"] in ("stored", "duplicate")
+    assert [event["id"] for event in daemon.events()] == [one.message_id]
+
+
 def test_either_side_may_restart(daemon):
     import os
     import signal

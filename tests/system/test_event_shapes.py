@@ -167,3 +167,48 @@ def test_an_anonymous_gifter_is_nowhere(daemon):
     for way, text in raw.items():
         for trace in (b"Secret", b"secret-giver", b"987123987"):
             assert trace not in text, (way, trace)
+
+
+# -- what is handed on to who asks for it only ----------------------------------------------
+
+
+def put_each(daemon):
+    """One of each that is left out unless it is asked for, and a genuine one behind them; gives
+    {flag: seq}, "" for the genuine one."""
+    put(daemon, making.build("channel.followed", SIGNER, "other_broadcaster"), "foreign")
+    put(daemon, making.build("channel.followed", SIGNER, "swapped_type"), "quarantined")
+    assert daemon.cli("trigger", "channel.followed").returncode == 0
+    put(daemon, making.build("channel.followed", SIGNER))
+    return {"foreign": 1, "quarantined": 2, "synthetic": 3, "": 4}
+
+
+@pytest.mark.parametrize("include", ["", "foreign", "quarantined", "synthetic"])
+def test_what_is_not_asked_for_reaches_nobody(streamhold, folder, include):
+    """By page, stream, named consumer, push and command: the genuine one, and what is included."""
+    key = folder / "kick.pem"
+    key.write_text(SIGNER.public_pem)
+    ours = kinds.event("channel.followed")["broadcaster"]["username"]
+    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}}, "subscriptions": {
+        "kick": [{"username": ours, "events": ["channel.followed"]}]}})
+    query = f"?after=0&include={include}" if include else "?after=0"
+    words = ("--include", include) if include else ()
+    filters = {"include": include} if include else {}
+    assert daemon.call("PUT", "/consumers/bot", filters).status == 200
+    with Target() as target, Stream(daemon.api_port, query) as live:
+        done = daemon.cli("consumers", "add", "pushed", "--forward", target.url,
+                          "--allow-private", "127.0.0.1", *words)
+        assert done.returncode == 0, done.stderr
+        seqs = put_each(daemon)
+        wanted = sorted({seqs[include], seqs[""]})
+        count = len(wanted)
+        assert [push.seq for push in target.wait_taken(count)] == wanted
+        assert [int(one.id) for one in live.take(count)] == wanted
+        with Stream(daemon.api_port, query) as stored:
+            assert [int(one.id) for one in stored.take(count)] == wanted
+        assert live.silent() and [push.seq for push in target.pushes] == wanted
+    pages = (daemon.get(f"/events{query}"), daemon.get("/consumers/bot/events"))
+    assert [[one["seq"] for one in page.json()["events"]] for page in pages] == [wanted] * 2
+    listed = json.loads(daemon.cli("events", "list", "--json", *words).stdout)["events"]
+    tail = daemon.cli("events", "tail", "--json", *words).stdout.splitlines()
+    assert [one["seq"] for one in listed] == wanted
+    assert [json.loads(line)["event"]["seq"] for line in tail] == wanted

@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ROOT
 from tests.fake import delivery as making
+from tests.fake import events as kinds
+from tests.fake.keys import Signer
 from tests.fake.sender import exchange, send
 from tests.lib.platforms import CLIENT_SECRET, Platforms, login, put_credentials
 
@@ -127,6 +129,62 @@ def test_deliveries_by_verdict_and_their_commits(daemon):
     assert value(found, "streamhold_store_commits_total") >= 3
     assert value(found, "streamhold_store_size_bytes") > 0
     assert value(found, "streamhold_store_healthy") == 1
+
+
+def labelled(found, name, label):
+    return {sample.labels[label]: sample.value for sample in found[name].samples}
+
+
+def test_each_reason_of_a_refusal_and_each_mark_has_a_figure_of_its_own(
+        streamhold, fakes, folder):
+    ours = kinds.event("channel.followed")["broadcaster"]["username"]
+    daemon = streamhold(fakes.config(folder, subscriptions={
+        "kick": [{"username": ours, "events": ["channel.followed"]}]}))
+
+    def put(kind="channel.followed", mode="valid", signer=Platforms.signer, **options):
+        one = making.build(kind, signer, mode, **options)
+        return send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one).status
+
+    refused = {
+        "signature": {"mode": "flip_body"}, "malformed": {"signer": Signer(bits=1024)},
+        "old": {"mode": "old"}, "future": {"mode": "future"},
+    }
+    name = "streamhold_deliveries_refused_total"
+    for reason, options in refused.items():
+        before = labelled(families(daemon), name, "reason")
+        # What is no time is refused by the front already.
+        assert set(before) == {*refused, "time"}
+        assert put(**options) == 401
+        assert labelled(families(daemon), name, "reason") == \
+            {**before, reason: before[reason] + 1}, reason
+    for reason, options in {
+            "header_form": {"timestamp": "2025-13-01T00:00:00Z"},
+            "header_missing": {"mode": "missing_signature"},
+            "header_doubled": {"mode": "duplicate_signature"},
+            "header_empty": {"timestamp": " "}}.items():
+        assert put(**options) == 401
+        wait_for(daemon, "streamhold_http_refused_total", 1, role="webhook", reason=reason)
+    hidden = {**kinds.person(7, "Somebody"), "is_anonymous": True}
+    follow = kinds.event("channel.followed")
+    marked = {
+        "unknown": {"mode": "unknown_type"}, "foreign": {"mode": "other_broadcaster"},
+        "wrong_body": {"mode": "swapped_type"},
+        "wrong_types": {"body": {**follow, "follower": {**follow["follower"], "username": 7}}},
+        "late": {"timestamp": kinds.stamp(-1 / 24), "body": {**follow, "n": 1}},
+        "masked": {"body": {**follow, "follower": hidden}},
+        "repeated": {"body": {**follow, "n": 2}}, "synthetic": None,
+    }
+    name = "streamhold_events_marked_total"
+    assert put(**marked["repeated"]) == 200         # the first of the two
+    for mark, options in marked.items():
+        before = labelled(families(daemon), name, "mark")
+        assert set(before) == set(marked)
+        if options is None:
+            assert daemon.cli("trigger", "channel.followed").returncode == 0
+        else:
+            assert put(**options) == 200
+        assert labelled(families(daemon), name, "mark") == \
+            {**before, mark: before[mark] + 1}, mark
 
 
 def test_histograms_are_whole(daemon):
