@@ -91,6 +91,7 @@ extern const struct verb verbs[];
 
 int verb_up(struct cli *cli);
 int verb_status(struct cli *cli);
+int verb_doctor(struct cli *cli);
 int verb_keystore_status(struct cli *cli);
 int verb_keystore_migrate(struct cli *cli);
 int verb_keystore_rotate(struct cli *cli);

@@ -11,6 +11,8 @@ const struct verb verbs[] = {
 	{ "up", "", 0, 0, "check-only", "start everything in the foreground", verb_up },
 	{ "status", "", 0, 0, "check",
 	    "one word for everything, and what needs attention", verb_status },
+	{ "doctor", "", 0, 0, "", "look at everything, and say what to do about it",
+	    verb_doctor },
 	{ "app add", "PLATFORM", 1, 1, "client-id secret-stdin scopes",
 	    "store a platform's client id and secret", verb_app_add },
 	{ "app list", "", 0, 0, "", "list stored clients, without their secrets",

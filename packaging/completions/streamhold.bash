@@ -68,7 +68,7 @@ _streamhold() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="up status app login logout accounts token exec audit refresh events trigger consumers subs keystore inspect config version help"
+		words="up status doctor app login logout accounts token exec audit refresh events trigger consumers subs keystore database inspect config version help"
 	else
 		case "$verb $second" in
 		"up "*) words="--check-only" ;;
@@ -76,6 +76,7 @@ _streamhold() {
 		"keystore migrate") words="--to file secret-service" ;;
 		"keystore status" | "keystore rotate") ;;
 		"keystore "*) words="status migrate rotate" ;;
+		"database "*) words="check" ;;
 		"app add") words="$platforms --client-id --secret-stdin --scopes" ;;
 		"app remove") words="$platforms --yes" ;;
 		"app list") ;;
@@ -136,7 +137,7 @@ _streamhold() {
 			;;
 		"config schema" | "config template") ;;
 		"config "*) words="check show schema template units" ;;
-		"help "*) words="up status app login logout accounts events trigger consumers subs keystore inspect config version" ;;
+		"help "*) words="up status doctor app login logout accounts events trigger consumers subs keystore database inspect config version" ;;
 		esac
 		words="$words $every"
 	fi

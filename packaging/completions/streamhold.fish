@@ -4,7 +4,7 @@ set -l platforms twitch kick youtube
 set -l types chat.message.sent channel.followed channel.subscription.new channel.subscription.renewal
 set -a types channel.subscription.gifts channel.reward.redemption.updated livestream.status.updated
 set -a types livestream.metadata.updated moderation.banned kicks.gifted
-set -l verbs up status app login logout accounts token exec audit refresh events trigger consumers subs keystore inspect config version help
+set -l verbs up status doctor app login logout accounts token exec audit refresh events trigger consumers subs keystore database inspect config version help
 
 complete -c streamhold -f
 complete -c streamhold -n "not __fish_seen_subcommand_from $verbs" -a "$verbs"
@@ -54,6 +54,7 @@ complete -c streamhold -n "__fish_seen_subcommand_from tail list" -l include-for
 complete -c streamhold -n "__fish_seen_subcommand_from trigger" -a "$types"
 complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l count -x -d "so many"
 complete -c streamhold -n "__fish_seen_subcommand_from trigger" -l as -x -a "bad-signature duplicate late foreign unknown-version" -d "odd in this way"
+complete -c streamhold -n "__fish_seen_subcommand_from database" -a "check"
 complete -c streamhold -n "__fish_seen_subcommand_from keystore" -a "status migrate rotate"
 complete -c streamhold -n "__fish_seen_subcommand_from replay" -l to -x -d "to this consumer only"
 complete -c streamhold -n "__fish_seen_subcommand_from migrate" -l to -x -a "file secret-service" -d "where to"

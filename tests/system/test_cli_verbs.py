@@ -115,6 +115,67 @@ def test_status_without_an_account_says_how_to_get_one(broker):
     assert "streamhold app add" in broker.run("status").stdout
 
 
+# -- doctor ---------------------------------------------------------------------------
+
+LAYERS = "no-new-privs landlock-7 seccomp"
+WHOLE = [("service", "started_at", DATE, False), ("service", "sandbox", LAYERS, False),
+         ("fronts", "api.connected", "yes", False), ("fronts", "api.sandbox", LAYERS, False),
+         ("fronts", "webhook.connected", "yes", False), ("fronts", "webhook.sandbox", LAYERS, False),
+         ("listening", "redirect_uri.kick", "http://localhost:3000/oauth/callback/kick", False),
+         ("listening", "public_url", "https://hooks.example.org", False),
+         ("counts", "last_delivery_at", DATE, False)]
+
+
+def checks(broker):
+    result = broker.run("doctor", "--json")
+    document = as_json(result)
+    return result.returncode, document["worst"], document["checks"]
+
+
+@pytest.mark.parametrize("change, state, check, says", [
+    (("service", "sandbox", "no-new-privs landlock-7", False), "problem", "sandbox", "system calls"),
+    (("fronts", "api.sandbox", "seccomp", False), "warning", "sandbox", "Landlock"),
+    (("fronts", "webhook.sandbox", "noseccomp landlock-7", False), "problem", "sandbox", "webhook"),
+    (("fronts", "webhook.connected", "no", False), "problem", "front", "webhook"),
+    (("memory", "trouble", "1 of 7 MB is locked", False), "warning", "memory", "1 of 7"),
+    (("counts", "public_key_trouble", "no answer", False), "warning", "public key", "no answer"),
+    (("counts", "last_delivery_at", "never", False), "note", "last delivery", "never"),
+    (("listening", "public_url", "", False), "note", "public address", "public_url")])
+def test_doctor_names_what_is_wrong(broker, change, state, check, says):
+    rows = [row for row in WHOLE if row[:2] != change[:2]] + [change]
+    broker.answers["report_get"] = reports(rows)
+    code, _, found = checks(broker)
+    assert [one for one in found
+            if one["check"] == check and one["state"] == state and says in one["detail"]]
+    assert code == (7 if state == "problem" else 0)
+    assert state == "note" or [state] == [one["state"] for one in found if one["check"] == check
+                                          and says in one["detail"]]
+
+
+def test_doctor_says_of_each_login_and_component_what_to_do(broker):
+    broker.answers["report_get"] = reports(WHOLE)
+    broker.answers["health_get"] = health(database="healthy", keystore="degraded")
+    broker.answers["accounts_list"] = [
+        ("account", ACCOUNT), ("account", {**ACCOUNT, "username": "Lost", "status": "reauth_required",
+                                           "reason": "revoked", "since": NOW}), ("list_end", {})]
+    code, worst, found = checks(broker)
+    assert (code, worst) == (7, "problem")
+    assert [one for one in found if one["check"] == "keystore" and one["state"] == "problem"]
+    assert [one["state"] for one in found if one["check"] == "login"] == ["ok", "problem"]
+    assert [one["next"] for one in found if one["check"] == "login"] == [
+        None, "streamhold login kick Lost"]
+    text = broker.run("doctor").stdout
+    assert "revoked -> streamhold login kick Lost" in text
+
+
+def test_doctor_without_a_service_still_looks_at_the_configuration(broker):
+    broker.close()
+    result = broker.run("doctor", "--json")
+    assert result.returncode == 3
+    found = {one["check"]: one for one in as_json(result)["checks"]}
+    assert found["service"]["next"] == "streamhold up" and "configuration" in found
+
+
 # -- inspect --------------------------------------------------------------------------
 
 

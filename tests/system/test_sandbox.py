@@ -170,6 +170,9 @@ def test_a_front_says_what_is_in_force(streamhold):
     assert layers in report
     shown = daemon.get("/status").json()["sandbox"].split()
     assert {"no-new-privs", "no-core", "limits", "seccomp"} <= set(shown)
+    told = daemon.cli("doctor").stdout
+    for who in ("broker", "api", "webhook"):
+        assert re.search(rf"^(ok|warning) +sandbox +{who}: .*seccomp", told, re.M)
 
 
 @ptraced
