@@ -1,5 +1,6 @@
 """What a person sees of events that come and go: /status, the command, the silence alarm."""
 import json
+import re
 import subprocess
 import time
 
@@ -62,6 +63,54 @@ def test_counts_and_latencies_are_shown(daemon):
     assert document["events"][0]["delivery_ms"] == delivery
     text = command(daemon).stdout
     assert "deliveries stored 3" in text and "chat.message.sent" in text
+
+
+def post(daemon, mode="valid", kind="chat.message.sent", **options):
+    one = making.build(kind, Platforms.signer, mode, **options)
+    return one, send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one).status
+
+
+def test_each_verdict_is_counted_and_told_the_same_everywhere(daemon):
+    one, _ = post(daemon)
+    send(f"http://127.0.0.1:{daemon.webhook_port}/webhooks/kick", one)
+    for mode in ("other_broadcaster", "unknown_type"):
+        assert post(daemon, mode)[1] == 200
+    assert post(daemon, "swapped_type")[1] == 200
+    for mode in ("flip_body", "old", "future"):
+        assert post(daemon, mode)[1] == 401
+    wanted = {"stored": 1, "duplicate": 1, "foreign": 1, "quarantined": 1, "unknown": 1,
+              "refused_signature": 1, "refused_stale": 2, "failed": 0}
+    assert status(daemon)["deliveries"] == wanted
+    assert json.loads(command(daemon, "--json").stdout)["deliveries"] == wanted
+    assert {verdict: int(count) for verdict, count in re.findall(
+        r'^streamhold_deliveries_total\{verdict="(\w+)"\} (\d+)$',
+        daemon.get("/metrics").text, re.M)} == wanted
+    line, = [line for line in command(daemon).stdout.splitlines()
+             if line.startswith("  deliveries ")]
+    assert dict(part.rsplit(" ", 1) for part in line.removeprefix("  deliveries").strip().split(
+        ", ")) == {verdict: str(count) for verdict, count in wanted.items() if count}
+
+
+def test_latencies_are_those_of_their_type_everywhere(daemon):
+    """Of twenty chat messages two come ten minutes late; so does the one gift."""
+    for number in range(20):
+        timestamp = kinds.stamp(-600 / 86400 if number < 2 else 0)
+        assert post(daemon, timestamp=timestamp, number=number)[1] == 200
+    assert post(daemon, kind="kicks.gifted", timestamp=kinds.stamp(-600 / 86400))[1] == 200
+    found = {one["type"]: one for one in status(daemon)["events"]}
+    assert set(found) == {"chat.message.sent", "kicks.gifted"}
+    chat, gift = (found[kind]["delivery_ms"] for kind in ("chat.message.sent", "kicks.gifted"))
+    assert chat["p50"] < 60_000 and 500_000 < chat["p95"] <= chat["max"] < 700_000
+    assert 500_000 < gift["p50"] <= gift["p95"] <= gift["max"] < 700_000
+    text = command(daemon).stdout
+    for kind, one in found.items():
+        times = "{p50}/{p95}/{max} ms".format(**one["delivery_ms"])
+        line, = [line for line in text.splitlines() if line.strip().startswith(kind)]
+        assert times in line, (times, line)
+        name = f'streamhold_delivery_latency_seconds_count{{type="{kind}"}} '
+        counted, = [line for line in daemon.get("/metrics").text.splitlines()
+                    if line.startswith(name)]
+        assert int(float(counted.removeprefix(name))) == one["count"]
 
 
 def handout(daemon):
