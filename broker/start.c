@@ -118,6 +118,16 @@ take_over(struct config *old, struct config *fresh, const struct config_option *
 		config_swap(old, fresh, option);
 }
 
+/* An older name of an event, say: taken, and to be mended. */
+static void
+tell_warnings(const struct config_error *error)
+{
+	size_t i;
+
+	for (i = 0; i < error->warnings && i < CONFIG_PROBLEMS_MAX; i++)
+		log_warning("config", "%s", log_quote(error->warning[i].sentence));
+}
+
 static void
 reload(struct broker *broker)
 {
@@ -136,6 +146,7 @@ reload(struct broker *broker)
 		free(error);
 		return;
 	}
+	tell_warnings(error);
 	free(error);
 	broker->config_is_there = access(broker->config_path, F_OK) == 0;
 	count = config_diff(&broker->config, &fresh, changed, CHANGES_MAX);

@@ -3,13 +3,14 @@ each state is told in the same way wherever one looks."""
 import json
 import os
 import re
+import signal
 import time
 from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.lib.platforms import CLIENT_ID, USER, login
-from tests.system.test_subscriptions import CHAT, FOLLOW, KICK_ID, Subs, states
+from tests.lib.platforms import CLIENT_ID, OTHER, USER, login
+from tests.system.test_subscriptions import CHAT, FOLLOW, KICK_ID, Subs, states, wants
 
 LONG = bool(os.environ.get("STREAMHOLD_LONG"))
 REMOVED_AT_ONCE = 50        # KICK_SUBS_REMOVE_MAX
@@ -218,3 +219,55 @@ def test_a_state_has_a_sentence_and_a_next_step_wherever_one_looks(subs, state):
         r'^streamhold_subscription_channel_states\{state="(\w+)"\} (\d+)$',
         subs.daemon.get("/metrics").text, re.M))
     assert {name for name, count in figures.items() if count != "0"} == {state}
+
+
+# -- the command and the configuration --------------------------------------------------------
+
+SECOND = OTHER["kick"]["login"]
+SECOND_ID = str(OTHER["kick"]["id"])
+
+
+def test_the_command_clears_and_adopts_the_channel_that_it_is_told(subs):
+    """And nothing of another channel, nor what somebody else made."""
+    subs.active(CHAT)
+    assert subs.put(CHAT, username=SECOND).status == 200
+    subs.wait("settling", username=SECOND)
+    strange = [subs.kick.subscribe(FOLLOW, user, CLIENT_ID) for user in (KICK_ID, SECOND_ID)]
+    mine = [one["id"] for one in subs.live(SECOND_ID)]
+    done = subs.daemon.cli("subs", "clear", USER)
+    assert done.returncode == 0, done.stderr
+    assert [one["id"] for one in subs.live()] == strange[:1]
+    assert [one["id"] for one in subs.live(SECOND_ID)] == mine
+    assert subs.channel()["events"] == [] and subs.channel(SECOND)["events"] == [CHAT]
+    done = subs.daemon.cli("subs", "adopt", SECOND)
+    assert done.returncode == 0, done.stderr
+    assert f"{SECOND}: took over {FOLLOW} ({strange[1]})" in done.stderr
+    assert f"{SECOND}: removed {FOLLOW} ({strange[1]})" in done.stderr
+    assert [one["id"] for one in subs.live()] == strange[:1]
+    assert subs.events(SECOND_ID) == [CHAT]
+    for verb in ("clear", "adopt", "sync"):
+        done = subs.daemon.cli("subs", verb, "nobody")
+        assert done.returncode == 5 and "streamhold" in done.stderr, verb
+
+
+def test_a_reload_changes_what_is_wanted_by_one_comparison(subs):
+    """An older name counts for what it is called now, with a warning."""
+    subs.start(wants(CHAT, FOLLOW))
+    subs.wait("settling")
+    subs.sync()
+    mark = subs.mark()
+    subs.daemon.config.update(wants("channel.subscribed", FOLLOW))
+    subs.daemon.write_config()
+    os.kill(subs.daemon.process.pid, signal.SIGHUP)
+    new = ["channel.subscription.new", "channel.subscription.renewal", FOLLOW]
+    subs.wait(lambda one: one["events"] == new and subs.events() == sorted(new))
+    subs.daemon.wait_log("is the older name")
+    assert subs.asked(mark) == (1, 1, 1)
+    subs.daemon.config["subscriptions"] = {}
+    subs.daemon.write_config()
+    os.kill(subs.daemon.process.pid, signal.SIGHUP)
+    end = time.monotonic() + 15
+    while subs.live():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert subs.asked(mark)[1:] == (1, 2)
