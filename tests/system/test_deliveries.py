@@ -186,14 +186,21 @@ def test_every_flipped_bit_is_refused(daemon):
     assert daemon.events() == []
 
 
-def test_stale_is_accepted_within_tolerance_and_without_check(streamhold, folder):
+@pytest.mark.parametrize("tolerance, refused_s, taken_s", [
+    (None, (2 * 86400, -2 * 86400), (3600, -3600)), (120, (600, -600), (30, -30)),
+    (3 * 86400, (4 * 86400, -4 * 86400), (2 * 86400, -2 * 86400)),
+    (0, (), (400 * 86400, -400 * 86400))])
+def test_how_old_or_early_a_delivery_may_be_is_configured(
+        streamhold, folder, tolerance, refused_s, taken_s):
     key = folder / "kick.pem"
     key.write_text(SIGNER.public_pem)
-    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}},
-                         "webhooks": {"timestamp_tolerance_s": 0}})
-    assert deliver(daemon, mode="old")[1].status == 200
-    hour_ago = kinds.stamp(-1 / 24)
-    assert deliver(daemon, timestamp=hour_ago)[1].status == 200
+    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}}, "webhooks": {
+        "port": 0, **({} if tolerance is None else {"timestamp_tolerance_s": tolerance})}})
+    for ages, status in ((refused_s, 401), (taken_s, 200)):
+        for age in ages:
+            _, reply = deliver(daemon, timestamp=kinds.stamp(-age / 86400))
+            assert reply.status == status, age
+    assert len(daemon.events()) == len(taken_s)
 
 
 @pytest.mark.parametrize("content_type, status", [
