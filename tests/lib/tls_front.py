@@ -10,20 +10,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def certificate(folder):
-    """A certificate for 127.0.0.1 that signs itself; gives its file and the context."""
+def certificate(folder, stem="ca", host="127.0.0.1", days=(-1, 1)):
+    """A certificate that signs itself, good between two days from now; gives its file and the
+    context."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fake platforms")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"fake platforms {stem}")])
     now = datetime.datetime.now(datetime.timezone.utc)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
     made = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
             .public_key(key.public_key()).serial_number(1)
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
             .add_extension(names, False)
             .add_extension(x509.BasicConstraints(True, None), True)
             .sign(key, hashes.SHA256()))
-    cert, pem = folder / "ca.pem", folder / "tls_key.pem"
+    cert, pem = folder / f"{stem}.pem", folder / f"{stem}_key.pem"
     cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     pem.write_bytes(key.private_bytes(serialization.Encoding.PEM,
                                       serialization.PrivateFormat.PKCS8,
