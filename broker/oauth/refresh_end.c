@@ -131,13 +131,15 @@ refresh_fail(struct refresh *refresh, enum proto_error error, uint32_t retry_aft
     const char *format, ...)
 {
 	char sentence[STEPS_SENTENCE_SIZE];
-	struct refresh_end end = {
-		.error = error, .sentence = sentence, .retry_after = retry_after_s
-	};
+	struct refresh_end end = { .error = error, .sentence = sentence };
 	struct broker *broker = refresh->flow.broker;
 	struct account *account = refresh_account(refresh);
 	va_list values;
 
+	/* Whoever waits is told what will be done. */
+	if (retry_after_s > REFRESH_BACKOFF_MAX_MS / 1000)
+		retry_after_s = REFRESH_BACKOFF_MAX_MS / 1000;
+	end.retry_after = retry_after_s;
 	va_start(values, format);
 	vsnprintf(sentence, sizeof(sentence), format, values);
 	va_end(values);

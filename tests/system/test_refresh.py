@@ -357,6 +357,18 @@ def test_retry_after_is_honoured(daemon, fakes, platform):
     assert two["time"] - one["time"] >= 5.9
 
 
+def test_retry_after_is_capped(daemon, fakes, platform):
+    """At 15 minutes; who asked is told so at once, and who asks again as well."""
+    fake = fakes[platform]
+    start(daemon, platform)
+    fake.next("token", status=429, body={"error": "slow"}, headers=[["Retry-After", "3000"]])
+    assert refresh(daemon, platform).headers["Retry-After"] == "900"
+    time.sleep(SHARED_S)
+    answer = refresh(daemon, platform)
+    assert answer.status == 502 and 890 <= int(answer.headers["Retry-After"]) < 900
+    assert len(refreshes(fake)) == 1
+
+
 def test_kicks_bare_401_is_not_believed_within_seconds(daemon, fakes):
     """Four of them end a login when they are a minute apart (REFRESH_DOUBT_SPACING_MS;
     test_refusals_without_a_word_count_when_they_are_spaced has that clock in hand)."""
