@@ -174,7 +174,6 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
-/* A.7. What it says when the person refuses is not documented. */
 /* A.7, A.11: there are no codes, everything is a part of `message`. How a denial reads
  * is not documented. */
 static const struct device_row device_rows[] = {

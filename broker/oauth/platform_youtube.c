@@ -175,7 +175,6 @@ revocations(const struct tokens *tokens, const char *client_id,
 	return 1;
 }
 
-/* C.10. */
 /* C.10. invalid_client is a wrong id or secret, and a client of another type: only the
  * description tells which. */
 static const struct device_row device_rows[] = {
