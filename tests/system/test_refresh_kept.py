@@ -425,6 +425,40 @@ def test_a_second_broker_on_the_same_database_never_refreshes(streamhold, fakes,
     assert json.loads(daemon.cli("--json", "accounts").stdout)["accounts"]
 
 
+def test_of_two_brokers_that_start_at_once_one_refreshes(streamhold, fakes, folder, build):
+    """Three times; tokens are due the moment that either is ready."""
+    daemon = streamhold(fakes.config(folder))
+    fakes.register(daemon)
+    for platform in NAMES:
+        start(daemon, platform)
+    other = folder / "other"
+    other.mkdir()
+    second = type(daemon)(other, {**daemon.config,
+                                  "paths": {"state_dir": str(folder / "state"),
+                                            "runtime_dir": str(other / "run")}}, build=build)
+    for number in range(3):
+        daemon.stop()
+        daemon.sql("UPDATE accounts SET expires_at = 1768042800000")
+        both = [daemon, second] if number % 2 else [second, daemon]
+        for one in both:
+            one.log.clear()
+            one.spawn()
+        try:
+            until(lambda: any(one.process.poll() is not None for one in both))
+            [loser] = [one for one in both if one.process.poll() is not None]
+            [winner] = [one for one in both if one is not loser]
+            assert loser.wait_exit() == 2
+            winner.wait_log(r"streamhold-broker .* is ready")
+            assert f"process {winner.broker_pid()}" in loser.text_log()
+            for platform in NAMES:
+                until(lambda one=platform: len(refreshes(fakes[one])) == number + 1)
+            time.sleep(0.5)
+            for platform in NAMES:
+                assert len(refreshes(fakes[platform])) == number + 1
+        finally:
+            second.stop()
+
+
 # -- many callers -----------------------------------------------------------------------------
 
 
