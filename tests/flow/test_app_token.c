@@ -1,7 +1,7 @@
 /*
  * App access tokens: fetched once, kept in the vault, renewed when they must be.
  */
-#include "broker/oauth/app_token.h"
+#include "broker/oauth/app_token_run.h"
 #include "tests/flow/broker_harness.h"
 
 #define REPLY(token, life) \
@@ -220,6 +220,8 @@ test_one_that_is_refused_by_the_check_is_not_given_out(void **state)
 {
 	struct harness *h = *state;
 	struct app_token_stats stats;
+	struct timeval next;
+	struct timeval now;
 
 	put_credentials(h, "twitch", "cid");
 	put_credentials(h, "kick", "cid");
@@ -237,6 +239,11 @@ test_one_that_is_refused_by_the_check_is_not_given_out(void **state)
 	} while (!stats.checked_at);
 	assert_int_equal(h->stub.request_count, 1);
 	assert_non_null(strstr(h->stub.requests[0], "Authorization: OAuth APP-1\r\n"));
+	/* And every hour from then on (facts A.8). */
+	assert_true(
+	    event_pending(h->broker.accounts->app_tokens->timer, EV_TIMEOUT, &next));
+	event_base_gettimeofday_cached(h->broker.base, &now);
+	assert_in_range(next.tv_sec - now.tv_sec, 3500, 3600);
 	replies(h, "200 OK", REPLY("APP-2", "99999"));
 	assert_string_equal(get(h, "twitch").token, "APP-2");
 	assert_string_equal(get(h, "kick").token, "APP-1");

@@ -330,6 +330,21 @@ def test_wrong_secret_is_502_and_says_so(daemon, fakes, platform):
     assert "wrong" not in re.sub(r"<style.*?</style>", "", answer.text).split("client")[0]
 
 
+def assert_revoked(fake, platform):
+    """In the right order, and to the effect that the platform allows: Twitch's refresh token
+    cannot be revoked (facts A.9)."""
+    sent = [(one["form"].get("token_hint_type"), one["form"]["token"])
+            for one in fake.asked("revoke")]
+    tokens = {one["use"]: one for one in fake.state()["tokens"] if one["user"]}
+    assert sent == {
+        "kick": [("refresh_token", tokens["refresh"]["value"]),
+                 ("access_token", tokens["access"]["value"])],
+        "twitch": [(None, tokens["access"]["value"])],
+        "youtube": [(None, tokens["refresh"]["value"])]}[platform]
+    assert not tokens["access"]["live"]
+    assert platform == "twitch" or not tokens["refresh"]["live"]
+
+
 def test_another_account_is_refused_and_revoked(daemon, fakes, platform):
     put_credentials(daemon, platform)
     wanted = "someone_else_entirely"
@@ -338,15 +353,19 @@ def test_another_account_is_refused_and_revoked(daemon, fakes, platform):
     assert wanted in answer.text
     assert daemon.get(f"/oauth/status/{platform}/{wanted}").status == 404
     assert daemon.get(f"/oauth/status/{platform}/{USER}").status == 404
-    assert fakes[platform].asked("revoke")
+    assert_revoked(fakes[platform], platform)
+    daemon.stop()
+    assert daemon.sql("SELECT count(*) FROM secrets WHERE name LIKE 'token/%'") == [(0,)]
 
 
-def test_another_account_is_kept_when_adopted(daemon, platform):
+def test_another_account_is_kept_when_adopted(daemon, fakes, platform):
     put_credentials(daemon, platform)
     check_ok_page(login(daemon, platform, "someone_else_entirely", "?adopt=true"))
     assert daemon.get(f"/oauth/status/{platform}/someone_else_entirely").status == 404
     names = [one["username"].lower() for one in daemon.get("/oauth/accounts").json()["accounts"]]
     assert names == [USER]
+    assert fakes[platform].asked("revoke") == []
+    assert {one["live"] for one in fakes[platform].state()["tokens"]} == {True}
 
 
 def test_lookup_impossible_keeps_the_token_unverified(daemon, fakes, platform):
@@ -418,7 +437,7 @@ def test_delete_revokes_and_erases(daemon, fakes, platform):
     assert answer.status == 200
     assert answer.json() == {"message": "OAuth token deleted successfully",
                              "platform": platform, "username": USER, "revocation": "ok"}
-    assert len(fakes[platform].asked("revoke")) == (2 if platform == "kick" else 1)
+    assert_revoked(fakes[platform], platform)
     again = daemon.delete(f"/oauth/{platform}/{USER}")
     assert (again.status, again.json()) == (404, no_token(platform))
     daemon.stop()

@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,28 +171,51 @@ test_a_post_sends_its_form_at_once(void **state)
 	assert_null(strstr(f->stub.requests[0], "Expect"));
 }
 
+static const char *redirect_status;
+static const char *redirect_to; /* a form with the target's port */
+
 static void
 answer_redirect(struct stub *stub, const char *request, struct bufferevent *to)
 {
 	const struct fixture *f = stub->arg;
 	char headers[128];
+	char scheme[64];
 
 	(void)request;
-	snprintf(headers, sizeof(headers), "Location: http://127.0.0.1:%u/x\r\n",
-	    f->target.port);
-	stub_reply(to, "307 Temporary Redirect", headers, "");
+	snprintf(scheme, sizeof(scheme), "%s", redirect_to);
+	if (strstr(scheme, "PORT"))
+		snprintf(strstr(scheme, "PORT"), 12, "%u/x", f->target.port);
+	snprintf(headers, sizeof(headers), "Location: %s\r\n", scheme);
+	stub_reply(to, redirect_status, headers, "");
 }
 
 static void
 test_a_redirect_is_not_followed(void **state)
 {
+	static const char *const statuses[] = { "301 Moved", "302 Found",
+		"303 See Other", "307 Temporary Redirect", "308 Permanent Redirect" };
+	static const char *const places[] = { "http://127.0.0.1:PORT",
+		"https://127.0.0.1:PORT", "http://localhost:PORT", "//127.0.0.1:PORT",
+		"file:///etc/passwd", "/path", "" };
 	struct fixture *f = *state;
+	size_t i, j;
 
 	serve(f, answer_redirect);
-	post(f, 0);
-	assert_int_equal(f->reply.status, 307);
+	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		for (j = 0; j < sizeof(places) / sizeof(places[0]); j++) {
+			size_t before = f->stub.connections;
+
+			f->done = false;
+			secret_clear(&f->reply.body);
+			redirect_status = statuses[i];
+			redirect_to = places[j];
+			post(f, 0);
+			assert_int_equal(f->reply.result, FETCH_answered);
+			assert_int_equal(f->reply.status, atoi(statuses[i]));
+			assert_int_equal(f->reply.body.length, 0);
+			assert_int_equal(f->stub.connections, before + 1);
+		}
 	assert_int_equal(f->target.connections, 0);
-	assert_int_equal(f->stub.connections, 1);
 }
 
 static void

@@ -155,6 +155,17 @@ static const struct {
 	{ "youtube", 302, "", REFUSAL_transient },
 };
 
+static enum refusal
+judge(const char *platform, unsigned status, const char *text)
+{
+	struct secret body = secret_copy(text, strlen(text));
+	struct token_error error;
+
+	token_error_read(&body, &error);
+	secret_clear(&body);
+	return token_error_judge(platform_find(platform), status, &error);
+}
+
 static void
 test_every_documented_refusal_has_its_class(void **state)
 {
@@ -162,18 +173,39 @@ test_every_documented_refusal_has_its_class(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct platform *platform = platform_find(cases[i].platform);
-		struct secret body = secret_copy(cases[i].body, strlen(cases[i].body));
-		struct token_error error;
-		enum refusal refusal;
+		enum refusal refusal =
+		    judge(cases[i].platform, cases[i].status, cases[i].body);
 
-		token_error_read(&body, &error);
-		refusal = token_error_judge(platform, cases[i].status, &error);
 		print_message("%s %u %s: %s\n", cases[i].platform, cases[i].status,
 		    cases[i].body, refusal_name(refusal));
 		assert_int_equal(refusal, cases[i].refusal);
-		secret_clear(&body);
 	}
+}
+
+/* E.3: what such a status says counts for more than the body. */
+static void
+test_a_status_that_passes_ends_no_login_anywhere(void **state)
+{
+	static const char *const platforms[] = { "kick", "twitch", "youtube" };
+	static const char *const bodies[] = {
+		"{\"error\":\"invalid_grant\"}",
+		"{\"error\":\"invalid_client\"}",
+		"{\"status\":400,\"message\":\"Invalid refresh token\"}",
+		"{\"status\":403,\"message\":\"invalid client secret\"}",
+		"",
+		HTML,
+	};
+	static const unsigned statuses[] = { 408, 425, 429, 500, 502, 503, 504, 529,
+		599 };
+	size_t i, j, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(platforms) / sizeof(platforms[0]); i++)
+		for (j = 0; j < sizeof(bodies) / sizeof(bodies[0]); j++)
+			for (k = 0; k < sizeof(statuses) / sizeof(statuses[0]); k++)
+				assert_int_equal(
+				    judge(platforms[i], statuses[k], bodies[j]),
+				    REFUSAL_transient);
 }
 
 static void
@@ -219,6 +251,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_documented_refusal_has_its_class),
+		cmocka_unit_test(test_a_status_that_passes_ends_no_login_anywhere),
 		cmocka_unit_test(test_sentences_hold_standard_members_only),
 	};
 
