@@ -2,11 +2,13 @@
  * The middle of login_finish: who is behind the tokens?
  *
  *   ask     the platform's questions, one after the other, as far as they are needed
- *   judge   the account that was asked for; another one, which is adopted or turned
- *           away; or not to be found out, which is said
+ *   judge   the account that was asked for, by name or by the id that is stored for
+ *           that name; another one, which is adopted or turned away; or not to be
+ *           found out, which is said
  *   revoke  the tokens of an account that is turned away
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/login_finish.h"
@@ -99,6 +101,19 @@ on_heard(void *arg, struct fetch_reply *reply)
 	ask(login);
 }
 
+/* An account that is stored under the name that was asked for is known by its id: its
+ * name at the platform may have changed since. */
+static bool
+is_stored(const struct login_finish *login)
+{
+	const struct account *account = accounts_find(
+	    login->flow.broker->accounts, login->platform, login->login.username);
+	const char *id = login->identity.user_id;
+
+	return account && account->row.user_id && id &&
+	    strcmp(account->row.user_id, id) == 0;
+}
+
 static void
 judge(struct login_finish *login)
 {
@@ -108,7 +123,7 @@ judge(struct login_finish *login)
 
 	set_expiry(login);
 	login->verified = known;
-	if (!known || identity_has_name(&login->identity, asked)) {
+	if (!known || identity_has_name(&login->identity, asked) || is_stored(login)) {
 		login->username = xstrdup(asked);
 		login_store(login);
 	} else if (login->login.adopt && own) {

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.fake.client import approve
-from tests.lib.platforms import (CLIENT_ID, CLIENT_SECRET, NAMES, OTHER, USER, follow, login,
+from tests.lib.platforms import (CLIENT_ID, CLIENT_SECRET, NAMES, OTHER, USER, USERS, follow, login,
                                  put_credentials)
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -366,6 +366,30 @@ def test_another_account_is_kept_when_adopted(daemon, fakes, platform):
     assert names == [USER]
     assert fakes[platform].asked("revoke") == []
     assert {one["live"] for one in fakes[platform].state()["tokens"]} == {True}
+
+
+def rename(fake, platform):
+    fake.add_user(id=USERS[platform]["id"], login="renamed_since")
+
+
+def test_a_renamed_account_logs_in_under_the_name_it_is_stored_by(daemon, fakes, platform):
+    """It is known by its id: lost logins are asked for under that name. Also with adopt=true,
+    which would make a second account of it."""
+    put_credentials(daemon, platform)
+    check_ok_page(login(daemon, platform))
+    rename(fakes[platform], platform)
+    for query in ("", "?adopt=true"):
+        check_ok_page(login(daemon, platform, query=query))
+        [account] = daemon.get("/oauth/accounts").json()["accounts"]
+        assert (account["username"], account["identity"]) == (USER, "verified")
+        assert "renamed_since" in (account["display_name"], account.get("login"))
+    assert fakes[platform].asked("revoke") == []
+    # Nobody else gets in by that, and a name that nothing is stored for is nobody's.
+    fakes[platform].set(identity=OTHER[platform]["login"])
+    assert login(daemon, platform).status == 409
+    assert daemon.delete(f"/oauth/{platform}/{USER}").status == 200
+    fakes[platform].set(identity=None)
+    assert login(daemon, platform).status == 409
 
 
 def test_lookup_impossible_keeps_the_token_unverified(daemon, fakes, platform):
