@@ -5,6 +5,8 @@
  * command over broker.sock. It never reads HTTP requests, and no message that it sends
  * holds a token, a verifier or a key.
  */
+#include <stdlib.h>
+
 #include "broker/check.h"
 #include "broker/memory.h"
 #include "broker/sandbox.h"
@@ -12,6 +14,17 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/sock.h"
+
+static int
+check_and_leave(struct broker *broker, const struct options *options)
+{
+	int status = check_database(broker, options->json);
+
+	config_clear(&broker->config);
+	paths_clear(&broker->paths);
+	free(broker->config_path);
+	return status;
+}
 
 int
 main(int argc, char **argv)
@@ -26,7 +39,7 @@ main(int argc, char **argv)
 	process_notify_open();
 	start_config(&broker, &options);
 	if (options.check_database)
-		return check_database(&broker, options.json);
+		return check_and_leave(&broker, &options);
 	start_loop(&broker);
 	start_folder(&broker);
 	broker_sandbox_enter(&broker);

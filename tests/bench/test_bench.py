@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 
@@ -20,6 +22,7 @@ def test_ingest_accepts_and_stores(plain, folder):
     assert '"accepted"' in text or '"stored"' in text
 
 
+@pytest.mark.alone
 def test_deliver_hands_on_fills_and_judges(plain):
     """Every reader gets every event, pages of filled databases follow one another, and growth is
     judged: no growth at all is less than 0.01, so that everything that is judged is told."""
@@ -29,6 +32,7 @@ def test_deliver_hands_on_fills_and_judges(plain):
          str(work), "--events", "500", "--readers", "3", "--sizes", "1000,3000", "--slices", "1",
          "--seconds", "0.2", "--growth-max", "0.01", "--json"],
         capture_output=True, text=True, timeout=120)
+    assert done.stdout, done.stderr
     answer = json.loads(done.stdout)
     assert [row.get("events") for row in answer["readers"]] == [None, 1500]
     assert set(answer["growth"]) == {"1000", "3000"}

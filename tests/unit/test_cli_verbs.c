@@ -14,7 +14,7 @@
 #include "broker/cli/options.h"
 
 /* Columns that the help has for a verb's sentence. */
-#define HELP_MAX 52
+#define HELP_MAX 51
 
 static void
 every_verb_has_a_function_and_a_sentence(void **state)
