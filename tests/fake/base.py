@@ -237,7 +237,7 @@ class FakePlatform:
     def _answer(self, host, request):
         endpoint, handler = self._route(host, request)
         entry = self.script.log(host, endpoint, request)
-        fault = self.script.take(endpoint)
+        fault = self.script.take(endpoint, request)
         response = None
         if fault is None or fault.commit:
             try:

@@ -35,7 +35,7 @@ MODES = {
 SLOW_S = 5.0
 FIELDS = {"endpoint", "mode", "status", "body", "body_base64", "body_size", "headers",
           "delay_s", "interval_s", "hold_s", "commit", "patch", "remove", "raw",
-          "raw_base64", "count"}
+          "raw_base64", "count", "grant_type"}
 
 
 def canned(mode):
@@ -57,9 +57,10 @@ def canned(mode):
 class Fault:
     """One entry of the script: how the next request to an endpoint is treated.
 
-    count: how often it applies, -1 for ever. commit: whether the platform carries the
-    request out first (tokens rotate, messages post). patch/remove: change members of the
-    JSON object that the platform would have answered. body: a string, or a JSON value.
+    count: how often it applies, -1 for ever. grant_type: only to token requests with this
+    one. commit: whether the platform carries the request out first (tokens rotate, messages
+    post). patch/remove: change members of the JSON object that the platform would have
+    answered. body: a string, or a JSON value.
     """
 
     def __init__(self, **fields):
@@ -157,9 +158,12 @@ class Script:
         """Queues a fault for the next request(s) to endpoint; "*" is any endpoint."""
         self.faults.append((endpoint, Fault(**fields)))
 
-    def take(self, endpoint):
+    def take(self, endpoint, request=None):
         for index, (name, fault) in enumerate(self.faults):
             if name not in (endpoint, "*"):
+                continue
+            wanted = fault.fields.get("grant_type")
+            if wanted and (request is None or request.form.get("grant_type") != wanted):
                 continue
             if fault.count > 0:
                 fault.count -= 1

@@ -23,8 +23,9 @@ def daemon(streamhold, fakes, folder):
     return daemon
 
 
-def grant(fakes, scopes):
-    fakes["kick"].next("token", patch={"scope": scopes})
+def grant(fakes, scopes, grant_type="authorization_code"):
+    # Not to the app token, which the subscriptions may ask for at the same time.
+    fakes["kick"].next("token", patch={"scope": scopes}, grant_type=grant_type)
 
 
 def without_events(daemon, fakes):
@@ -146,7 +147,8 @@ def test_foreign_text_is_escaped(streamhold, fakes, folder):
 def test_what_a_refresh_loses_is_shown(daemon, fakes):
     put_credentials(daemon, "kick")
     assert login(daemon, "kick").status == 200
-    grant(fakes, "user:read channel:read channel:write chat:write kicks:read")
+    grant(fakes, "user:read channel:read channel:write chat:write kicks:read",
+          "refresh_token")
     answer = daemon.post(f"/oauth/refresh/kick/{USER}")
     assert answer.status == 200
     assert answer.json()["unmet_scope"] == [{"scope": "events:subscribe", "effect": EFFECT}]
