@@ -48,7 +48,8 @@ struct chan {
 	struct event *hello_event; /* the peer is late with its hello */
 	struct buf in;
 	struct buf out;
-	bool out_secret; /* the output holds a secret: wipe it when written */
+	unsigned gathered; /* frames that wait to be written */
+	bool out_secret;   /* the output holds a secret: wipe it when written */
 	bool ready;
 	bool closed;
 	bool paused;
@@ -242,6 +243,7 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	chan->gathered = 0;
 	while (!chan->closed && buf_length(&chan->out) > 0) {
 		length = send(chan->fd, buf_bytes(&chan->out), buf_length(&chan->out),
 		    MSG_NOSIGNAL);
@@ -277,8 +279,12 @@ put(struct chan *chan, const struct proto_msg *msg)
 		return result;
 	if (proto_holds_secret(msg->type))
 		chan->out_secret = true;
-	if (!event_pending(chan->write_event, EV_WRITE, NULL))
+	if (event_pending(chan->write_event, EV_WRITE, NULL))
+		return 0;
+	if (++chan->gathered < CHAN_FRAMES_A_WRITE)
 		event_active(chan->flush_event, EV_TIMEOUT, 1);
+	else
+		on_flush(-1, 0, chan);
 	return 0;
 }
 

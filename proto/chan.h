@@ -29,7 +29,10 @@ struct event_base;
 /* Bytes that may wait to be read by the peer before the chan is given up. */
 #define CHAN_OUTPUT_MAX (64 * 1024 * 1024)
 /* Frames handled before other events of the loop get their turn. */
-#define CHAN_FRAMES_A_TURN 64
+#define CHAN_FRAMES_A_TURN 16
+/* Frames that are gathered in a turn before they are written, so that the peer can
+ * begin while there is more to come. */
+#define CHAN_FRAMES_A_WRITE 16
 
 /* An uid that matches any peer. */
 #define CHAN_ANY_UID ((uid_t)-1)

@@ -462,6 +462,31 @@ a_busy_peer_leaves_others_their_turn(void **state)
 	close(turn_pipe[1]);
 }
 
+/* The peer is given work while this side has more to send, and few frames share a
+ * write. */
+static void
+frames_are_written_before_the_turn_is_over(void **state)
+{
+	char bytes[4096];
+	unsigned i;
+
+	(void)state;
+	against_client();
+	assert_true(read(raw, bytes, sizeof(bytes)) > 0); /* the hello */
+	assert_int_equal(fcntl(raw, F_SETFL, O_NONBLOCK), 0);
+	for (i = 1; i < CHAN_FRAMES_A_WRITE; i++)
+		assert_int_equal(chan_send(client.chan, 0, &a_count), 0);
+	assert_int_equal(read(raw, bytes, sizeof(bytes)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(chan_send(client.chan, 0, &a_count), 0);
+	assert_true(read(raw, bytes, sizeof(bytes)) > 0);
+	/* What is left goes with the turn. */
+	assert_int_equal(chan_send(client.chan, 0, &a_count), 0);
+	assert_int_equal(read(raw, bytes, sizeof(bytes)), -1);
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_true(read(raw, bytes, sizeof(bytes)) > 0);
+}
+
 /* Random bytes and random frames never do more than close the chan. */
 
 static uint64_t
@@ -558,6 +583,7 @@ main(void)
 		TEST(frames_before_a_close_are_handled),
 		TEST(half_a_frame_and_a_close_is_a_close),
 		TEST(a_busy_peer_leaves_others_their_turn),
+		TEST(frames_are_written_before_the_turn_is_over),
 		TEST(noise_closes_and_does_no_more),
 	};
 
