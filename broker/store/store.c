@@ -39,7 +39,7 @@
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
  * where a commit is slow. The WAL is never cut shorter than the larger of them
  * (journal_size_limit), because extending it again makes each sync slower. */
-#define CHECKPOINT_FAST 200
+#define CHECKPOINT_FAST 500
 #define CHECKPOINT_SLOW 2000
 #define CHECKPOINT_SLOW_FROM_US 3000
 
@@ -247,6 +247,7 @@ thread_main(void *arg)
 	int64_t commit_us = 0;
 	int result;
 
+	(void)pthread_setname_np(pthread_self(), "store");
 	/* What the database holds is sealed. */
 	locked_memory_not_here();
 	/* The default slack of 50 us would double a short linger. */
@@ -335,7 +336,6 @@ store_open(
 	if (store->event_fd < 0 || !store->event ||
 	    pthread_create(&store->thread, NULL, thread_main, store) != 0)
 		abort();
-	(void)pthread_setname_np(store->thread, "store");
 	event_add(store->event, NULL);
 	*ret_store = store;
 	return 0;
