@@ -163,7 +163,7 @@ configure(struct db *db)
 	    pragma(db, "PRAGMA cell_size_check=ON", NULL) &&
 	    pragma(db, "PRAGMA mmap_size=0", NULL) &&
 	    pragma(db, "PRAGMA temp_store=MEMORY", NULL) &&
-	    pragma(db, "PRAGMA cache_size=-4096", NULL) &&
+	    pragma(db, "PRAGMA cache_size=-2048", NULL) &&
 	    pragma(db, "PRAGMA foreign_keys=ON", NULL);
 }
 
