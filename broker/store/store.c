@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "broker/store/store.h"
+#include "broker/store/store_content.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
 #include "broker/store/store_schema.h"
@@ -126,6 +127,17 @@ commit(struct db *db, int64_t *ret_us)
 	return result;
 }
 
+/* What is known of contents goes back to what is stored. It was read at the start, so
+ * it can be read. */
+static void
+undo(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	if (!db->broken && store_content_load(db) < 0)
+		db->broken = -EIO;
+}
+
 /* *ret_commit_us is left alone when there was no commit. */
 static int
 run_batch(struct db *db, struct queue *batch, int64_t *ret_commit_us)
@@ -137,10 +149,10 @@ run_batch(struct db *db, struct queue *batch, int64_t *ret_commit_us)
 		result = job->run(job, db);
 	if (result == 0)
 		result = commit(db, ret_commit_us);
-	if (result < 0 && !sqlite3_get_autocommit(db->handle))
-		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 	if (is_broken(result))
 		db->broken = result;
+	if (result < 0)
+		undo(db);
 	for (job = batch->first; job; job = job->next)
 		job->result = result;
 	return result;

@@ -1,28 +1,40 @@
 /*
- * Table `contents`. Its key begins with a time, so that new rows stand together at its
- * end and old ones are deleted from its beginning, whatever the digests are.
+ * Table `contents`, and the notes of what it does not have yet. Its key begins with a
+ * time, so that new rows stand together at its end and old ones are deleted from its
+ * beginning, whatever the digests are.
  *
  * Contents without a time of their own are compared within a window. They are kept
  * under the stretch of time in which they were sent; a stretch is twice as long as any
  * window, so that what is near enough stands in the same stretch or in the nearer one
  * of its neighbours.
  */
+#include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "broker/store/store_content.h"
+#include "broker/store/store_content_notes.h"
 #include "broker/store/store_db.h"
+#include "broker/store/store_inner.h"
 
 #define STRETCH_MS (2 * STORE_CONTENT_WINDOW_MAX)
 
 /* Bytes of a key: the time in seconds, big endian, and the beginning of a digest. */
 #define KEY_TIME 4
 #define KEY_DIGEST 12
-#define KEY_SIZE (KEY_TIME + KEY_DIGEST)
+#define KEY_SIZE STORE_CONTENT_KEY_SIZE
+_Static_assert(KEY_SIZE == KEY_TIME + KEY_DIGEST, "a key is a time and a digest");
 
-static const char insert_new[] =
-    "INSERT INTO contents (key, seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-static const char replace[] = "UPDATE contents SET seq = ?2 WHERE key = ?1";
+static const char insert[] = "INSERT INTO contents (key, seq) VALUES (?1, ?2) "
+			     "ON CONFLICT (key) DO UPDATE SET seq = excluded.seq";
 static const char select_seq[] = "SELECT seq FROM contents WHERE key = ?1";
+static const char select_settled[] = "SELECT contents_to FROM sequence WHERE id = 1";
+static const char update_settled[] =
+    "UPDATE sequence SET contents_to = ?1 WHERE id = 1";
+/* The newest, should there be more than there are notes: other hands wrote them. */
+static const char select_keys[] =
+    "SELECT seq, content FROM events WHERE seq > ?1 AND content IS NOT NULL "
+    "ORDER BY seq DESC LIMIT ?2";
 static const char select_sent[] =
     "SELECT coalesce(occurred_at, received_at) FROM events WHERE seq = ?1";
 static const char delete_old[] =
@@ -57,19 +69,111 @@ make_key(const struct store_content *content, const uint8_t *digest,
 	memcpy(key + KEY_TIME, digest, KEY_DIGEST);
 }
 
+/* Notes. */
+
+/* Reads one row's key. A newer row of the same key was read before. */
+static void
+read_key(struct store_content_notes *notes, sqlite3_stmt *row)
+{
+	const uint8_t *key = sqlite3_column_blob(row, 1);
+
+	if (sqlite3_column_bytes(row, 1) == KEY_SIZE &&
+	    !store_content_notes_find(notes, key))
+		(void)store_content_notes_put(
+		    notes, key, (uint64_t)db_column_number(row, 0));
+}
+
+static int
+read_settled(struct db *db)
+{
+	sqlite3_stmt *statement = db_statement(db, select_settled);
+	int result = db_step(db, statement);
+
+	if (result > 0)
+		store_content_notes_clear(
+		    db->contents, (uint64_t)db_column_number(statement, 0));
+	db_finish(statement);
+	return result > 0 ? 0 : result < 0 ? result : -EBADMSG;
+}
+
+int
+store_content_load(struct db *db)
+{
+	sqlite3_stmt *statement;
+	int result = read_settled(db);
+
+	if (result < 0)
+		return result;
+	statement = db_statement(db, select_keys);
+	db_bind_number(statement, 1, (int64_t)db->contents->settled_to);
+	db_bind_number(statement, 2, STORE_CONTENT_NOTES_MAX);
+	while ((result = db_step(db, statement)) > 0)
+		read_key(db->contents, statement);
+	db_finish(statement);
+	return result;
+}
+
+/* Brings the table up to date with all events up to `seq`, in the order of its keys. */
+static int
+settle(struct db *db, uint64_t seq)
+{
+	struct store_content_notes *notes = db->contents;
+	sqlite3_stmt *statement;
+	int result = 0;
+	size_t i;
+
+	store_content_notes_sort(notes);
+	for (i = 0; i < notes->count && result == 0; i++) {
+		statement = db_statement(db, insert);
+		db_bind_bytes(statement, 1, notes->list[i].key, KEY_SIZE);
+		db_bind_number(statement, 2, (int64_t)notes->list[i].seq);
+		result = db_run(db, statement);
+	}
+	if (result < 0)
+		return result;
+	store_content_notes_clear(notes, seq);
+	statement = db_statement(db, update_settled);
+	db_bind_number(statement, 1, (int64_t)seq);
+	return db_run(db, statement);
+}
+
+int
+store_content_outlive(struct db *db, uint64_t seq)
+{
+	return seq > db->contents->settled_to ? settle(db, db->last_seq) : 0;
+}
+
 /* The seq under a key: 1 and *ret_seq, 0: none, negative errno. */
 static int
 find(struct db *db, const uint8_t *key, uint64_t *ret_seq)
 {
-	sqlite3_stmt *statement = db_statement(db, select_seq);
+	const struct store_content_note *note =
+	    store_content_notes_find(db->contents, key);
+	sqlite3_stmt *statement;
 	int result;
 
+	if (note) {
+		*ret_seq = note->seq;
+		return 1;
+	}
+	statement = db_statement(db, select_seq);
 	db_bind_bytes(statement, 1, key, KEY_SIZE);
 	result = db_step(db, statement);
 	if (result > 0)
 		*ret_seq = (uint64_t)db_column_number(statement, 0);
 	db_finish(statement);
 	return result;
+}
+
+/* Notes the content of an event that is being stored; there is room for it. */
+static void
+note(struct db *db, const uint8_t *key, uint64_t seq, struct store_content_key *ret_key)
+{
+	bool noted = store_content_notes_put(db->contents, key, seq);
+
+	assert(noted);
+	memcpy(ret_key->bytes, key, KEY_SIZE);
+	ret_key->length = KEY_SIZE;
 }
 
 /* Whether a stored event was sent near enough. One that is gone was not. */
@@ -90,19 +194,6 @@ is_near(struct db *db, uint64_t seq, int64_t sent_at, int64_t window_ms)
 	return other >= sent_at - window_ms && other <= sent_at + window_ms;
 }
 
-/* Writes a key that may be there: 1 when it was not. */
-static int
-insert(struct db *db, const char *sql, const uint8_t *key, uint64_t seq)
-{
-	sqlite3_stmt *statement = db_statement(db, sql);
-	int result;
-
-	db_bind_bytes(statement, 1, key, KEY_SIZE);
-	db_bind_number(statement, 2, (int64_t)seq);
-	result = db_run(db, statement);
-	return result < 0 ? result : db_changes(db);
-}
-
 /* Looks under one key for an event that is near. */
 static int
 find_near(struct db *db, const uint8_t *key, int64_t sent_at, int64_t window_ms,
@@ -118,9 +209,11 @@ find_near(struct db *db, const uint8_t *key, int64_t sent_at, int64_t window_ms,
 	return result;
 }
 
+/* 1 and *ret_seq: an event that is near has it. 0: none; `key` is what it is to be
+ * known by. */
 static int
-put_within_window(struct db *db, uint8_t *key, int64_t sent_at, int64_t window_ms,
-    uint64_t seq, uint64_t *ret_seq)
+find_within_window(
+    struct db *db, uint8_t *key, int64_t sent_at, int64_t window_ms, uint64_t *ret_seq)
 {
 	int64_t stretch = (sent_at < 0 ? 0 : sent_at) / STRETCH_MS;
 	bool late_half = sent_at % STRETCH_MS >= STRETCH_MS / 2;
@@ -131,36 +224,44 @@ put_within_window(struct db *db, uint8_t *key, int64_t sent_at, int64_t window_m
 	if (result != 0)
 		return result;
 	put_time(key, stretch * STRETCH_MS);
-	result = insert(db, insert_new, key, seq);
-	if (result != 0)
-		return result < 0 ? result : 0;
-	result = find_near(db, key, sent_at, window_ms, ret_seq);
-	if (result != 0)
-		return result;
-	result = insert(db, replace, key, seq);
-	return result < 0 ? result : 0;
+	return find_near(db, key, sent_at, window_ms, ret_seq);
+}
+
+/* There is room for one more note, and a start does not have to read too far back. */
+static int
+make_room(struct db *db, uint64_t seq)
+{
+	const struct store_content_notes *notes = db->contents;
+
+	if (notes->count < STORE_CONTENT_NOTES_MAX &&
+	    seq - notes->settled_to <= STORE_CONTENT_EVENTS_MAX)
+		return 0;
+	return settle(db, seq - 1);
 }
 
 int
 store_content_put(struct db *db, const struct store_content *content,
     const uint8_t digest[static CRYPTO_SHA256_SIZE], int64_t sent_at, uint64_t seq,
-    uint64_t *ret_seq)
+    uint64_t *ret_seq, struct store_content_key *ret_key)
 {
 	uint8_t key[KEY_SIZE];
-	int result;
+	int result = make_room(db, seq);
 
-	if (content->rule == STORE_CONTENT_NONE)
-		return 0;
+	ret_key->length = 0;
+	if (result < 0 || content->rule == STORE_CONTENT_NONE)
+		return result;
 	make_key(content, content->rule == STORE_CONTENT_IDS ? content->digest : digest,
 	    key);
-	if (content->born == 0)
-		return put_within_window(
-		    db, key, sent_at, content->window_ms, seq, ret_seq);
-	put_time(key, content->born);
-	result = insert(db, insert_new, key, seq);
-	if (result != 0)
-		return result < 0 ? result : 0;
-	return find(db, key, ret_seq);
+	if (content->born) {
+		put_time(key, content->born);
+		result = find(db, key, ret_seq);
+	} else {
+		result =
+		    find_within_window(db, key, sent_at, content->window_ms, ret_seq);
+	}
+	if (result == 0)
+		note(db, key, seq, ret_key);
+	return result;
 }
 
 int

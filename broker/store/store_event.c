@@ -21,9 +21,9 @@ static const char insert_id[] =
 static const char insert_event[] =
     "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
     "occurred_at, broadcaster_id, broadcaster_name, flags, subscription_id, timestamp, "
-    "signature, content_type, user_agent, sha256, body, duplicate_of) "
+    "signature, content_type, user_agent, sha256, body, duplicate_of, content) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-    "?17, ?18)";
+    "?17, ?18, ?19)";
 
 #define COLUMNS \
 	"seq, platform, message_id, type, version, received_at, occurred_at, " \
@@ -90,6 +90,7 @@ int
 store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 {
 	uint8_t digest[CRYPTO_SHA256_SIZE];
+	struct store_content_key key;
 	sqlite3_stmt *statement;
 	uint64_t seq = 0;
 	uint64_t first = 0;
@@ -100,7 +101,7 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 	crypto_sha256(delivery->body, delivery->body_length, digest);
 	result = store_content_put(db, &delivery->content, digest,
 	    delivery->occurred_at ? delivery->occurred_at : delivery->received_at, seq,
-	    &first);
+	    &first, &key);
 	if (result < 0)
 		return result;
 	statement = db_statement(db, insert_event);
@@ -124,6 +125,8 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 	db_bind_bytes(statement, 17, delivery->body, delivery->body_length);
 	if (first)
 		db_bind_number(statement, 18, (int64_t)first);
+	if (key.length > 0)
+		db_bind_bytes(statement, 19, key.bytes, key.length);
 	result = db_run(db, statement);
 	if (result < 0)
 		return result;

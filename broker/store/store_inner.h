@@ -13,6 +13,8 @@
 /* Different statements in the whole broker. */
 #define DB_STATEMENTS_MAX 192
 
+struct store_content_notes;
+
 struct db_cached {
 	const char *sql;
 	sqlite3_stmt *statement;
@@ -25,6 +27,7 @@ struct db {
 	int broken;        /* after an I/O error nothing is tried again */
 	uint64_t last_seq; /* of events; ahead of the database in a transaction */
 	int wal_pages;     /* after the last commit */
+	struct store_content_notes *contents;
 };
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */

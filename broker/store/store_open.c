@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "broker/store/store_check.h"
+#include "broker/store/store_content.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
@@ -293,6 +294,11 @@ db_open(struct db *db, const char *path, char *error)
 		result = migrate(db, path, error);
 	if (result == 0 && store_event_load_seq(db) < 0)
 		result = fail_sqlite(db, path, "reading the sequence", error);
+	if (result == 0) {
+		db->contents = store_content_notes_new();
+		if (store_content_load(db) < 0)
+			result = fail_sqlite(db, path, "reading contents", error);
+	}
 	if (result == 0)
 		result = sync_folder(path) < 0
 		    ? fail(-EIO, error, path, "cannot be synced")
@@ -310,6 +316,8 @@ db_close(struct db *db)
 	for (i = 0; i < db->cached_count; i++)
 		(void)sqlite3_finalize(db->cached[i].statement);
 	db->cached_count = 0;
+	store_content_notes_free(db->contents);
+	db->contents = NULL;
 	(void)sqlite3_close(db->handle);
 	db->handle = NULL;
 }

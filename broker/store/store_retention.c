@@ -112,10 +112,10 @@ static int
 delete_events(struct db *db, struct store_retention *retention, uint64_t to)
 {
 	sqlite3_stmt *statement = db_statement(db, delete_up_to);
-	int result;
+	int result = store_content_outlive(db, to);
 
-	if (!statement)
-		return db_result(db);
+	if (!statement || result < 0)
+		return statement ? result : db_result(db);
 	db_bind_number(statement, 1, (int64_t)to);
 	result = db_run(db, statement);
 	if (result < 0)

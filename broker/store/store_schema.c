@@ -269,6 +269,13 @@ const char *const store_schema_steps[] = {
 	"	since INTEGER,"
 	"	PRIMARY KEY (platform, username_key)"
 	") STRICT;",
+
+	/* 13: what an event is known by stands in its row as well, and up to which event
+	 * table `contents` has it (store_content.h). */
+	"ALTER TABLE events ADD COLUMN content BLOB;"
+	"ALTER TABLE sequence ADD COLUMN contents_to INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE sequence SET contents_to = "
+	"	max(last, coalesce((SELECT max(seq) FROM events), 0));",
 };
 
 const size_t store_schema_count =

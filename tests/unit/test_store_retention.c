@@ -2,6 +2,7 @@
  * Deleting old events a little at a time: which go, which stay, what is told, and that
  * neither the file grows nor others wait.
  */
+#include "broker/store/store_content.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_retention.h"
 #include "store_fixture.h"
@@ -389,11 +390,13 @@ put_content(const char *id, unsigned first, unsigned count, int64_t born)
 	return call.duplicate_of;
 }
 
+/* Those that are notes become rows first. */
 static void
 count_contents(struct db *db, void *arg)
 {
 	sqlite3_stmt *statement = db_statement(db, "SELECT count(*) FROM contents");
 
+	assert_int_equal(store_content_outlive(db, UINT64_MAX), 0);
 	assert_int_equal(db_step(db, statement), 1);
 	*(int64_t *)arg = db_column_number(statement, 0);
 	db_finish(statement);
@@ -423,6 +426,7 @@ contents_outlive_their_events_and_go_with_their_ids(void **state)
 	assert_int_equal(contents(), 500);
 	assert_int_equal(put_content("more", 1007, 1, NOW - 10 * DAY), 1008);
 	assert_int_equal(put_content("late", 7, 1, NOW - 400 * DAY), 0);
+	assert_int_equal(contents(), 501);
 	go_round(NOW + DAY);
 	assert_int_equal(contents(), 0);
 }
@@ -436,6 +440,7 @@ contents_go_a_few_at_a_time(void **state)
 
 	(void)state;
 	put_content("many", 0, 5 * STORE_RETENTION_IDS + 1, NOW - DAY);
+	assert_int_equal(contents(), 5 * STORE_RETENTION_IDS + 1);
 	for (before = contents(); before > 0; before = contents()) {
 		on_database(round_step, &call);
 		assert_int_equal(call.result, 0);

@@ -59,6 +59,8 @@ def fill(database, total):
             count = min(STEP, total - last)
             insert(connection, row, names, last + 1, count, total)
             last += count
+        with connection:
+            connection.execute("UPDATE sequence SET contents_to = ?", (total,))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for table in ("events", "message_ids", "contents"):
             have, = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
