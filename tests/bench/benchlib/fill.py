@@ -55,6 +55,8 @@ def fill(database, total):
         names = [column[0] for column in cursor.description]
         row = cursor.fetchone()
         last = row[names.index("seq")]
+        with connection:    # the first one's is a note yet
+            connection.execute("INSERT INTO contents SELECT content, seq FROM events")
         while last < total:
             count = min(STEP, total - last)
             insert(connection, row, names, last + 1, count, total)
