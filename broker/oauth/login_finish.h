@@ -1,13 +1,15 @@
 /*
  * The flow of login_finish, shared by the files that tell its story: login_finish.c
- * (from the browser to the tokens), login_identify.c (who is it) and login_store.c; and
- * by login_adopt.c, which begins after a crash where it was cut off.
+ * (from the browser to the tokens), login_identify.c (who is it), login_store.c and
+ * login_drop.c (tokens that nothing comes of); and by login_adopt.c, which begins after
+ * a crash where it was cut off.
  */
 #ifndef BROKER_OAUTH_LOGIN_FINISH_H
 #define BROKER_OAUTH_LOGIN_FINISH_H
 
 #include "broker/flow.h"
 #include "broker/oauth/platform.h"
+#include "broker/oauth/steps.h"
 #include "broker/oauth/token_reply.h"
 #include "broker/store/store_login.h"
 
@@ -47,6 +49,10 @@ struct login_finish {
 	bool adopting;       /* it was cut off by a crash, and goes on from its note */
 	uint64_t adopted;    /* generation of the item that was found then */
 
+	/* Of tokens that are being dropped (login_drop.c). */
+	enum proto_error drop_error;
+	char drop_sentence[STEPS_SENTENCE_SIZE];
+
 	struct device *device; /* of a login by a code (device.c), else NULL */
 };
 
@@ -65,6 +71,11 @@ login_fail(struct login_finish *login, enum proto_error error, const char *forma
 
 /* Finds out who is behind login->reply, and goes on with login_store. */
 void login_identify(struct login_finish *login);
+
+/* Revokes login->reply, and then ends the flow and the login with a failure. The
+ * sentence is copied. */
+void
+login_drop(struct login_finish *login, enum proto_error error, const char *sentence);
 
 /* Notes, seals and stores the tokens, and answers. */
 void login_store(struct login_finish *login);

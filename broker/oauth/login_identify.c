@@ -5,14 +5,15 @@
  *   judge   the account that was asked for, by name or by the id that is stored for
  *           that name; another one, which is adopted or turned away; or not to be
  *           found out, which is said
- *   revoke  the tokens of an account that is turned away
+ *
+ * The tokens of an account that is turned away are revoked (login_drop.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/oauth/accounts.h"
 #include "broker/oauth/login_finish.h"
-#include "broker/oauth/revocation.h"
 #include "broker/oauth/steps.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -23,9 +24,6 @@ static void ask(struct login_finish *);
 static void on_heard(void *, struct fetch_reply *);
 static void judge(struct login_finish *);
 static void set_expiry(struct login_finish *);
-static void revoke(struct login_finish *);
-static void cancel_revocation(void *);
-static void on_revoked(void *, enum revocation_result);
 static void turn_away(struct login_finish *);
 
 void
@@ -130,7 +128,7 @@ judge(struct login_finish *login)
 		login->username = xstrdup(own);
 		login_store(login);
 	} else {
-		revoke(login);
+		turn_away(login);
 	}
 }
 
@@ -148,68 +146,22 @@ set_expiry(struct login_finish *login)
 	    reply, login->asked_at, login->platform->assumed_life_s);
 }
 
-/* Revoking the new tokens of an account that is stored under its own name would end
- * the stored login too, where revocation reaches that far. */
-static bool
-must_not_revoke(const struct login_finish *login)
-{
-	return login->platform->revokes_widely &&
-	    accounts_have_channel(login->flow.broker->accounts, login->platform->name,
-		login->identity.user_id, NULL, NULL);
-}
-
-static void
-revoke(struct login_finish *login)
-{
-	/* Borrowed: revocation_start makes forms of them. */
-	const struct tokens tokens = { .access = login->reply.access,
-		.refresh = login->reply.refresh };
-	struct revocation *revocation;
-
-	if (must_not_revoke(login)) {
-		turn_away(login);
-		return;
-	}
-	flow_step(&login->flow, "revoke");
-	revocation = revocation_start(login->flow.broker, login->platform, &tokens,
-	    login->login.client_id, login_time_left(login, LOGIN_REVOKE_UNTIL_MS),
-	    on_revoked, login);
-	if (revocation)
-		flow_wait(&login->flow, cancel_revocation, revocation);
-	else
-		turn_away(login);
-}
-
-static void
-cancel_revocation(void *arg)
-{
-	revocation_cancel(arg);
-}
-
-static void
-on_revoked(void *arg, enum revocation_result result)
-{
-	struct login_finish *login = arg;
-
-	(void)result; /* revocation.c has logged what went wrong */
-	flow_resume(&login->flow);
-	turn_away(login);
-}
-
 static void
 turn_away(struct login_finish *login)
 {
 	char own[FOREIGN_SIZE];
 	char asked[FOREIGN_SIZE];
+	char sentence[STEPS_SENTENCE_SIZE];
 	const char *name = login->identity.own_name;
 
 	foreign_text(name ? name : login->identity.user_id, own);
 	foreign_text(login->login.username, asked);
 	refused_note(login->flow.broker, login->platform, login->login.username, own);
-	login_fail(login, ERR_other_account,
+	snprintf(sentence, sizeof(sentence),
 	    "The login was started for '%s', but the account that logged in at %s is "
 	    "'%s'. Nothing was stored and its tokens were dropped. Log in with the "
 	    "account that was meant, or start the login with adopt=true to store "
 	    "'%s'.",
 	    asked, login->platform->title, own, own);
+	login_drop(login, ERR_other_account, sentence);
 }

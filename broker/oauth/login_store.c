@@ -7,6 +7,8 @@
  *   seal    the tokens
  *   store   account and sealed tokens in one transaction, over what was there before
  *   answer  the browser, and everybody who waits for this login
+ *
+ * Tokens that cannot be stored are revoked (login_drop.c).
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -56,6 +58,7 @@ struct note_job {
 
 static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
+static void cannot_store(struct login_finish *, enum proto_error, const char *);
 static void seal(struct login_finish *);
 static void on_sealed(void *, int, const struct buf *);
 static void make_row(const struct login_finish *, struct store_account *);
@@ -97,9 +100,40 @@ on_noted(struct store_job *store_job, int result)
 	if (login && result == 0)
 		seal(login);
 	else if (login)
-		steps_fail_store(&login->flow, result);
+		cannot_store(login, ERR_storage_failed, strerror(-result));
 	store_account_clear(&job->row);
 	free(job);
+}
+
+/* The person is told that the login failed, so nothing must come of it later, here or
+ * at the platform. What a crash has left in the keyring is tried again instead. */
+static void
+cannot_store(struct login_finish *login, enum proto_error error, const char *why)
+{
+	char sentence[STEPS_SENTENCE_SIZE];
+
+	snprintf(sentence, sizeof(sentence),
+	    "The tokens of this login cannot be stored and were dropped: %s. Start the "
+	    "login again when that is mended.",
+	    why);
+	if (login->adopting) {
+		log_error("oauth", "login of '%s' at %s: %s",
+		    log_quote(login->username), login->platform->name, log_quote(why));
+		flow_fail(&login->flow, error, why);
+		return;
+	}
+	login_note_drop(login->flow.broker, login->platform, login->username);
+	login_drop(login, error, sentence);
+}
+
+static void
+cannot_seal(struct login_finish *login, int result)
+{
+	const char *why;
+	enum proto_error error =
+	    steps_vault_error(login->flow.broker->vault, result, &why);
+
+	cannot_store(login, error, why);
 }
 
 static void
@@ -131,14 +165,6 @@ announce_recovery(const struct login_finish *login, struct keep_job *job)
 		account_event_make(&job->event, ACCOUNT_EVENT_RECOVERED, &job->row);
 }
 
-/* The person is told that the login failed, so nothing must come of it later. */
-static void
-forget_note(const struct login_finish *login)
-{
-	if (!login->adopting)
-		login_note_drop(login->flow.broker, login->platform, login->username);
-}
-
 static void
 on_sealed(void *arg, int result, const struct buf *sealed)
 {
@@ -147,8 +173,7 @@ on_sealed(void *arg, int result, const struct buf *sealed)
 
 	flow_resume(&login->flow);
 	if (result < 0) {
-		forget_note(login);
-		steps_fail_vault(&login->flow, result);
+		cannot_seal(login, result);
 		return;
 	}
 	flow_step(&login->flow, "store");
@@ -228,12 +253,10 @@ on_kept(struct store_job *store_job, int result)
 	struct keep_job *job = (struct keep_job *)store_job;
 	struct login_finish *login = (struct login_finish *)steps_done(&job->steps);
 
-	if (result < 0 && login)
-		forget_note(login);
 	if (result == 0)
 		publish(job, login);
 	else if (login)
-		steps_fail_store(&login->flow, result);
+		cannot_store(login, ERR_storage_failed, strerror(-result));
 	store_account_clear(&job->row);
 	account_event_clear(&job->event);
 	free(job->asked);

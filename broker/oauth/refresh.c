@@ -5,6 +5,7 @@
  *   unseal  both; the token before only when it is to be sent
  *   look    after a crash: whether fresh tokens are there already (refresh_adopt.c)
  *   decide  whether a token in doubt may be sent again
+ *   ask     the keystore whether it takes the fresh tokens at this moment
  *   note    what is about to be sent, durably: a crash from here on is found at start
  *   send
  *
@@ -59,6 +60,8 @@ static void on_previous(void *, int, struct secret *);
 static void unseal_client(struct refresh *);
 static void on_client(void *, int, struct secret *);
 static void send_or_look(struct refresh *);
+static void on_keystore(void *, int);
+static void note(struct refresh *);
 static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
 static void send_form(struct refresh *);
@@ -329,10 +332,32 @@ on_previous(void *arg, int result, struct secret *plain)
 	send_or_look(refresh);
 }
 
-/* ---- Note, send ---- */
+/* ---- Ask, note, send ---- */
 
+/* A refresh token that is used up for one that cannot be stored is a lost login: items
+ * that could be read do not say that others can be written. */
 void
 refresh_note(struct refresh *refresh)
+{
+	flow_step(&refresh->flow, "ask");
+	steps_wait_vault(&refresh->flow,
+	    vault_ask(refresh->flow.broker->vault, on_keystore, refresh));
+}
+
+static void
+on_keystore(void *arg, int result)
+{
+	struct refresh *refresh = arg;
+
+	flow_resume(&refresh->flow);
+	if (result < 0)
+		refresh_fail_vault(refresh, result);
+	else
+		note(refresh);
+}
+
+static void
+note(struct refresh *refresh)
 {
 	struct note_job *job = xcalloc(1, sizeof(*job));
 
@@ -350,7 +375,7 @@ refresh_note(struct refresh *refresh)
 	steps_submit(&refresh->flow, &job->steps, run_note, on_noted);
 }
 
-/* A refresh token that is used up for one that cannot be stored is a lost login. */
+/* The same holds for a full disk. */
 static bool
 has_room(const char *path)
 {

@@ -121,7 +121,8 @@ refresh_begin(struct broker *broker, const struct account *account, bool asked);
  * more. */
 void refresh_go_on(struct refresh *refresh);
 
-/* Notes durably what is about to be sent, and sends it. */
+/* Notes durably what is about to be sent, and sends it, unless the keystore could not
+ * keep what comes back. */
 void refresh_note(struct refresh *refresh);
 
 /* Looks for what a refresh that was cut off has left in the keyring, and keeps it or

@@ -21,6 +21,7 @@ static void on_call(evutil_socket_t, short, void *);
 static void on_stored(void *, int, struct proto_msg *);
 static void on_loaded(void *, int, struct proto_msg *);
 static void on_item(void *, int, struct proto_msg *);
+static void on_state(void *, int, struct proto_msg *);
 
 void
 vault_close(struct vault *vault)
@@ -200,6 +201,31 @@ on_item(void *arg, int result, struct proto_msg *answer)
 		call_answer(call);
 }
 
+struct vault_call *
+vault_ask(struct vault *vault, vault_asked_fn *done, void *arg)
+{
+	struct vault_call *call = call_new(vault, "", arg);
+
+	call->on_asked = done;
+	if (vault->target == KIND_KEYRING)
+		ask_keyring(call, MSG_vault_state_get, NULL, 0, NULL, on_state);
+	return call;
+}
+
+/* The child has taken the state over. */
+static void
+on_state(void *arg, int result, struct proto_msg *answer)
+{
+	struct vault_call *call = arg;
+
+	(void)answer;
+	call->asking = NULL;
+	call->result = result;
+	if (result == 0 && vault_condition(call->vault) != VAULT_ready)
+		call->result = -EAGAIN;
+	call_answer(call);
+}
+
 static struct vault_call *
 call_new(struct vault *vault, const char *name, void *arg)
 {
@@ -234,6 +260,8 @@ call_answer(struct vault_call *call)
 {
 	if (call->on_sealed)
 		call->on_sealed(call->arg, call->result, &call->sealed);
+	else if (call->on_asked)
+		call->on_asked(call->arg, call->result);
 	else if (call->on_found)
 		call->on_found(call->arg, call->result, call->generation, &call->plain);
 	else

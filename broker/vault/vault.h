@@ -102,6 +102,14 @@ struct vault_call *vault_find(struct vault *vault, const char *name, uint64_t af
 /* Stops waiting for a call. */
 void vault_cancel(struct vault_call *call);
 
+/* What came of asking: 0 when secrets can be sealed at this moment; -EAGAIN as above,
+ * and vault_trouble says why. */
+typedef void vault_asked_fn(void *arg, int result);
+
+/* Asks the keyring anew: vault_condition may be a second old, and items can often be
+ * read where none can be written. The callback runs as those of the others. */
+struct vault_call *vault_ask(struct vault *vault, vault_asked_fn *done, void *arg);
+
 /* The database does not refer to this value any more (after the commit). */
 void vault_forget(struct vault *vault, const char *name, uint64_t generation);
 

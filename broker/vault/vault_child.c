@@ -74,6 +74,7 @@ static void ask_state(struct vault_child *, int64_t);
 static void on_tick(evutil_socket_t, short, void *);
 static void on_answer(void *, struct proto_msg *, bool);
 static void on_state(void *, int, struct proto_msg *);
+static void take_state(struct vault_child *, const struct proto_vault_state *);
 
 /* ---- Birth and death ---- */
 
@@ -445,6 +446,8 @@ on_answer(void *arg, struct proto_msg *answer, bool last)
 	}
 	if (answer && answer->type == MSG_failed)
 		learn(child, &answer->failed);
+	if (answer && answer->type == MSG_vault_state)
+		take_state(child, &answer->vault_state);
 	end_current(child, result, result == 0 ? answer : NULL);
 	send_next(child);
 }
@@ -464,12 +467,15 @@ static void
 on_state(void *arg, int result, struct proto_msg *answer)
 {
 	struct vault_child *child = arg;
-	const struct proto_vault_state *state;
 
+	(void)result;
+	(void)answer; /* on_answer has taken it over */
 	child->state_asked = false;
-	if (result < 0)
-		return;
-	state = &answer->vault_state;
+}
+
+static void
+take_state(struct vault_child *child, const struct proto_vault_state *state)
+{
 	child->answers = state->answers;
 	child->restart_ms = RESTART_LEAST_MS;
 	if (strcmp(state->state, "ready") == 0)

@@ -51,7 +51,8 @@ bool vault_child_probe(char *detail, size_t size);
 typedef void vault_child_fn(void *arg, int result, struct proto_msg *answer);
 
 /*
- * Queues a call of type MSG_vault_store, _load, _erase or _list; everything is copied.
+ * Queues a call of type MSG_vault_store, _load, _erase, _list or _state_get; everything
+ * is copied. What is said of the state is vault_child_condition when `done` runs.
  * `name` and `value` may be NULL where the message has none. NULL when nobody answers
  * on the bus at present: then no callback runs and the result is -EAGAIN. `done` never
  * runs before this has returned; it may be NULL.

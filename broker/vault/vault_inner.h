@@ -34,9 +34,10 @@ struct vault_call {
 	int result;
 	struct buf sealed;
 	struct secret plain;
-	vault_sealed_fn *on_sealed; /* one of the three is set */
+	vault_sealed_fn *on_sealed; /* one of the four is set */
 	vault_opened_fn *on_opened;
 	vault_found_fn *on_found;
+	vault_asked_fn *on_asked;
 	char *name;          /* that is looked for, NULL: none */
 	uint64_t generation; /* found, or the one that it must be above */
 	bool found;
