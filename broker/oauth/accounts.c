@@ -184,8 +184,10 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	if (account) {
 		count_out(accounts, account);
 		unlink_id(accounts, account);
-		if (account->row.generation != row->generation)
+		if (account->row.generation != row->generation) {
 			refresh_plan_clear(&account->plan);
+			account->verdict = CHECK_never;
+		}
 		store_account_clear(&account->row);
 		account->row = *row;
 	} else {

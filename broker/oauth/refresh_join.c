@@ -48,6 +48,19 @@ on_wait_timer(evutil_socket_t fd, short what, void *arg)
 	free(wait);
 }
 
+/* A refresh answers the 401 to these tokens: there is no second one for it. Where none
+ * came of it, the next 401 asks again. */
+static void
+note_rejected(const struct broker *broker, const struct account *account,
+    enum refresh_cause cause)
+{
+	struct account *own =
+	    accounts_find(broker->accounts, account->platform, account->row.username);
+
+	if (cause == REFRESH_rejected)
+		own->plan.rejected = own->row.generation;
+}
+
 struct refresh_wait *
 refresh_join(struct broker *broker, const struct account *account,
     enum refresh_cause cause, refresh_done_fn *done, void *arg)
@@ -56,14 +69,17 @@ refresh_join(struct broker *broker, const struct account *account,
 	struct refresh *running = find_running(broker, account);
 	struct refresh_wait *wait;
 
-	if (running && !running->holds)
+	if (running && !running->holds) {
+		note_rejected(broker, account, cause);
 		return wait_for(running, done, arg);
+	}
 	wait = wait_for(NULL, done, arg);
 	if (running) {
 		(void)settle(wait, account->plan.error, account->plan.trouble);
 	} else if (!decide(broker, account, cause, wait)) {
 		/* A front repeats what it asked the broker before: that is no word for
 		 * one more send of what was found at start. */
+		note_rejected(broker, account, cause);
 		wait->refresh = refresh_begin(
 		    broker, account, cause == REFRESH_asked && !account->plan.noted_at);
 		LIST_INSERT_HEAD(&wait->refresh->waits, wait, entry);

@@ -58,7 +58,8 @@ refresh_pause_begin(
 }
 
 /* Due at once, since whether the new credentials are the right ones is not known until
- * they are used; what is in doubt keeps its time. */
+ * they are used, and a token that was refused meanwhile could not be replaced; what is
+ * in doubt keeps its time. */
 static void
 try_again(struct account *account)
 {
@@ -83,7 +84,7 @@ resume(struct broker *broker, const struct platform *platform)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (accounts[i]->plan.trouble)
+		if (accounts[i]->plan.trouble || accounts[i]->verdict == CHECK_refused)
 			try_again(accounts[i]);
 	free(accounts);
 	if (!accounts_credential(broker->accounts, platform))

@@ -86,8 +86,6 @@ token_rejected(struct broker *broker, const struct account *account,
     uint64_t generation, token_use_fn *done, void *arg)
 {
 	struct token_use *use = use_new(broker, account, done, arg);
-	struct account *known =
-	    accounts_find(broker->accounts, account->platform, account->row.username);
 
 	if (account->row.generation != generation) {
 		load(use);
@@ -95,7 +93,6 @@ token_rejected(struct broker *broker, const struct account *account,
 	}
 	use->refused = generation;
 	refresh(use, account, REFRESH_rejected);
-	known->plan.rejected = generation;
 	return use;
 }
 

@@ -240,6 +240,92 @@ test_never_twice_for_the_same_token(void **state)
 	assert_int_equal(h->stub.request_count, 1);
 }
 
+/* A 401 that nothing came of is none that was acted on. */
+static void
+test_a_401_to_a_fresh_token_is_acted_on_when_it_is_older(void **state)
+{
+	struct harness *h = *state;
+	struct account *account = log_in(h);
+	struct caller caller = { .answers = 0 };
+
+	harness_expect(h, MESSAGE(token_refresh, .platform = "kick", .username = "Bob"),
+	    MSG_account);
+	assert_int_equal(h->stub.request_count, 1);
+	(void)token_rejected(
+	    &h->broker, account, account->row.generation, on_token, &caller);
+	wait_for(h, &caller, 1);
+	assert_int_equal(caller.error, ERR_refresh_failed);
+	assert_int_equal(h->stub.request_count, 1);
+	account->plan.refreshed -= REFRESH_FLOOR_MS;
+	answer_token(h, "200 OK",
+	    "{\"access_token\":\"A3\",\"refresh_token\":\"R3\",\"expires_in\":7200}");
+	caller = (struct caller){ .answers = 0 };
+	(void)token_rejected(
+	    &h->broker, account, account->row.generation, on_token, &caller);
+	wait_for(h, &caller, 1);
+	assert_int_equal(caller.error, ERR_none);
+	assert_string_equal(caller.access, "A3");
+	assert_int_equal(h->stub.request_count, 2);
+}
+
+static void
+put_credentials(struct harness *h)
+{
+	harness_expect(h,
+	    MESSAGE(credentials_put, .platform = "kick", .client_id = "cid",
+		.client_secret = secret_of("secret")),
+	    MSG_credentials_stored);
+}
+
+/* A second login at the same platform. */
+static struct account *
+log_in_eve(struct harness *h)
+{
+	const struct proto_msg *answer;
+	char login[128];
+
+	h->routes[1].body = "{\"data\":[{\"name\":\"Eve\",\"user_id\":8}]}";
+	h->routes[2].status = "404 Not Found";
+	answer = harness_expect(h,
+	    MESSAGE(login_start, .platform = "kick", .username = "Eve"),
+	    MSG_login_started);
+	strcpy(login, secret_text(&answer->login_started.state));
+	harness_expect(h,
+	    MESSAGE(login_finish, .platform = "kick", .state = secret_of(login),
+		.code = secret_of("code")),
+	    MSG_login_finished);
+	stub_forget(&h->stub);
+	return accounts_find(h->broker.accounts, platform_find("kick"), "eve");
+}
+
+static void
+test_a_401_during_a_pause_is_acted_on_when_that_is_over(void **state)
+{
+	struct harness *h = *state;
+	struct account *bob = log_in(h);
+	struct account *eve = log_in_eve(h);
+	uint64_t bobs = bob->row.generation;
+	uint64_t eves = eve->row.generation;
+
+	answer_token(h, "400 Bad Request", "{\"error\":\"invalid_client\"}");
+	harness_expect_failure(h,
+	    MESSAGE(token_refresh, .platform = "kick", .username = "Bob"),
+	    "refresh_failed");
+	assert_non_null(refresh_pause(&h->broker, bob->platform));
+	h->routes[3] = (struct route){ "/introspect", "401 Unauthorized", "" };
+	harness_expect(h, MESSAGE(account_check, .platform = "kick", .username = "Eve"),
+	    MSG_account_checked);
+	assert_int_equal(eve->verdict, CHECK_refused);
+	assert_int_equal(h->stub.request_count, 2);
+	answer_token(h, "200 OK",
+	    "{\"access_token\":\"A3\",\"refresh_token\":\"R3\",\"expires_in\":7200}");
+	put_credentials(h);
+	while (bob->row.generation == bobs || eve->row.generation == eves)
+		harness_turn(h);
+	assert_int_equal(h->stub.request_count, 4);
+	assert_int_equal(eve->verdict, CHECK_never);
+}
+
 static void
 test_a_lost_login_gives_nothing(void **state)
 {
@@ -371,6 +457,8 @@ main(void)
 		CASE(test_the_old_token_is_served_until_it_expires),
 		CASE(test_a_refused_token_is_refreshed_once),
 		CASE(test_never_twice_for_the_same_token),
+		CASE(test_a_401_to_a_fresh_token_is_acted_on_when_it_is_older),
+		CASE(test_a_401_during_a_pause_is_acted_on_when_that_is_over),
 		CASE(test_a_lost_login_gives_nothing),
 		CASE(test_refusals_without_a_word_count_when_they_are_spaced),
 		cmocka_unit_test_setup_teardown(
