@@ -16,7 +16,10 @@
 #include "common/log.h"
 #include "common/time.h"
 
+/* The first check after the start. The timer looks again after TICK_S at the latest,
+ * since libevent's clock stands still during suspend. */
 #define FIRST_CHECK_S 2
+#define TICK_S 60
 
 static void on_timer(evutil_socket_t, short, void *);
 
@@ -116,8 +119,9 @@ app_token_stats(const struct broker *broker, const struct platform *platform,
 static void
 on_timer(evutil_socket_t fd, short events, void *arg)
 {
+	const struct timeval again = { .tv_sec = TICK_S };
 	struct app_tokens *tokens = arg;
-	struct timeval again = { .tv_sec = 3600 };
+	int64_t now = time_boot_ms();
 	size_t i;
 
 	(void)fd;
@@ -125,11 +129,13 @@ on_timer(evutil_socket_t fd, short events, void *arg)
 	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
 		const struct platform *platform =
 		    platform_at((enum config_platform_index)i);
+		struct app_state *state = &tokens->state[i];
 
-		if (!platform->app_tokens || !platform->check->at_start)
+		if (!platform->app_tokens || !platform->check->at_start ||
+		    now < state->check_due)
 			continue;
-		again.tv_sec = platform->check->interval_s;
-		if (!tokens->state[i].running &&
+		state->check_due = now + (int64_t)platform->check->interval_s * 1000;
+		if (!state->running &&
 		    accounts_credential(tokens->broker->accounts, platform))
 			app_token_start(tokens->broker, platform, true);
 	}

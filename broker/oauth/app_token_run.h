@@ -33,6 +33,7 @@ TAILQ_HEAD(app_token_waits, app_token_wait);
 struct app_state {
 	struct app_token_waits waits;
 	bool running;
+	int64_t check_due; /* boot-time ms; 0: at the first look */
 	uint64_t rejected; /* the generation that is not given out any more */
 	uint64_t fetched;
 	int64_t expires_at;
