@@ -405,15 +405,16 @@ learn(struct account_check *asked)
 	steps_submit(&asked->flow, &job->steps, run_learn, on_learnt);
 }
 
-/* The time of the next refresh follows the expiry, unless a refresh in doubt has its
- * own. */
+/* The time of the next refresh follows the expiry. */
 static void
 plan_anew(struct broker *broker, const struct platform *platform, const char *username)
 {
 	struct account *account = accounts_find(broker->accounts, platform, username);
 
-	if (account && !account->plan.in_doubt)
-		account->plan.generation = 0;
+	if (account)
+		refresh_plan_correct(&account->plan, &account->row,
+		    (int64_t)broker->config.oauth.refresh_margin_s * 1000,
+		    time_now_ms(), time_boot_ms());
 	refresh_schedule(broker);
 }
 

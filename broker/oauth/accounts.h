@@ -27,6 +27,8 @@ struct account {
 	struct refresh_plan plan;
 	const struct platform *platform;
 	int64_t check_due;          /* boot-time ms of its next check, 0: not planned */
+	int64_t check_tried;        /* boot-time ms of the last try of one, 0: none */
+	unsigned check_failures;    /* tries in a row that did not reach the platform */
 	int64_t checked_at;         /* wall clock ms since this start, 0: never */
 	enum check_verdict verdict; /* of the last check */
 	struct account *next;       /* in the bucket of its name */

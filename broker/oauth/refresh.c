@@ -447,7 +447,6 @@ send_form(struct refresh *refresh)
 	    refresh->previous ? &refresh->previous_token : &refresh->tokens.refresh);
 	request.body = form_take(&form);
 	broker_count(broker, "refresh_sent", 1);
-	refresh->asked_boot = time_boot_ms();
 	steps_wait_fetch(&refresh->flow,
 	    fetch_start(broker->fetcher, &request, refresh_on_reply, refresh));
 }

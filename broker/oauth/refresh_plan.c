@@ -76,6 +76,20 @@ refresh_plan_make(struct refresh_plan *plan, const struct store_account *row,
 }
 
 void
+refresh_plan_correct(struct refresh_plan *plan, const struct store_account *row,
+    int64_t margin_ms, int64_t wall, int64_t boot)
+{
+	int64_t due = plan->due;
+	bool keep = !due || plan->trouble || plan->in_doubt;
+
+	if (plan->generation != row->generation)
+		return;
+	refresh_plan_make(plan, row, margin_ms, wall, boot);
+	if (keep)
+		plan->due = due;
+}
+
+void
 refresh_plan_clock_set(struct refresh_plan *plan, const struct store_account *row,
     int64_t margin_ms, int64_t wall, int64_t boot)
 {

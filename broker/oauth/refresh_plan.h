@@ -48,6 +48,12 @@ void refresh_plan_clear(struct refresh_plan *plan);
 void refresh_plan_make(struct refresh_plan *plan, const struct store_account *row,
     int64_t margin_ms, int64_t wall, int64_t boot);
 
+/* The expiry was corrected: the same, but for a time that somebody waits for (a
+ * back-off, a refresh in doubt) and for a refresh that runs. A plan that was not made
+ * stays so. */
+void refresh_plan_correct(struct refresh_plan *plan, const struct store_account *row,
+    int64_t margin_ms, int64_t wall, int64_t boot);
+
 /* The clock was set: the account is refreshed earlier when the new time says so, at a
  * moment that differs between accounts, and never later. */
 void refresh_plan_clock_set(struct refresh_plan *plan, const struct store_account *row,

@@ -74,7 +74,6 @@ struct refresh {
 
 	struct token_reply reply;
 	int64_t asked_at; /* wall clock ms before it was sent */
-	int64_t asked_boot;
 	int64_t expires_at;
 	struct secret replaced;  /* the refresh token that a new one replaces */
 	struct buf fresh_sealed; /* until they are stored */

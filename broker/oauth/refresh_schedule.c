@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "broker/oauth/refresh_run.h"
+#include "broker/oauth/validate.h"
 #include "broker/store/store_refresh.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -223,6 +224,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	look.next = look.boot + LOOK_MS;
 	refresher_of(broker)->soon = false;
 	look.clock_set = notice_clock(&look);
+	if (look.clock_set)
+		validate_clock_set(broker);
 	accounts = accounts_sorted(broker->accounts, NULL, &count);
 	for (i = 0; i < count; i++)
 		look_at(&look, accounts[i]);

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/token_use.h"
 #include "broker/oauth/validate.h"
 #include "common/alloc.h"
@@ -23,10 +24,13 @@
 #define TICK_MAX_MS 60000
 /* Platforms that do not ask for a check at start are asked within the first so long. */
 #define FIRST_WITHIN_MS (60 * 60 * 1000)
+/* After the clock was set every token is checked within so long. */
+#define CLOCK_WITHIN_MS 60000
 /* A check comes this share of its interval early, so that a whole interval never passes
  * between two, and a random part of it, so that they spread. */
 #define EARLY_SHARE 20
-/* After a failure: doubling from the first to the last, for all of the platform. */
+/* After a failure: doubling from the first to the last; for all of the platform when it
+ * is away, for one account when its token cannot be had here. */
 #define BACKOFF_FIRST_MS 30000
 #define BACKOFF_LAST_MS (15 * 60 * 1000)
 
@@ -129,6 +133,19 @@ due_at(const struct validation *validation, const struct account *account)
 	return account->check_due > paused ? account->check_due : paused;
 }
 
+/* Of accounts that are due at the same time, as all are that waited for their platform,
+ * the one that was tried longest ago comes first. */
+static bool
+comes_before(const struct validation *validation, const struct account *account,
+    const struct account *other)
+{
+	int64_t due = due_at(validation, account);
+	int64_t other_due = due_at(validation, other);
+
+	return due < other_due ||
+	    (due == other_due && account->check_tried < other->check_tried);
+}
+
 /* The account that is due first, NULL: none has tokens. Those that came since get their
  * time: a login has just been seen to work. */
 static struct account *
@@ -145,7 +162,7 @@ first_due(struct validation *validation)
 			continue;
 		if (!all[i]->check_due)
 			all[i]->check_due = next_due(all[i]->platform, time_boot_ms());
-		if (!first || due_at(validation, all[i]) < due_at(validation, first))
+		if (!first || comes_before(validation, all[i], first))
 			first = all[i];
 	}
 	free(all);
@@ -176,30 +193,64 @@ plan(struct validation *validation)
 		return;
 	}
 	validation->running = true;
+	account->check_tried = now;
 	account->check_due = next_due(account->platform, now);
 	account_check_start(validation->broker, NULL, 0, account, on_end, validation);
 }
 
-/* A platform that is away is left alone for a while, and this account with it. */
-static void
-back_off(struct validation *validation, const struct account_check_end *end)
+/* The wait after `failures` in a row (1 and more). */
+static int64_t
+backoff_ms(unsigned failures)
 {
-	unsigned failures = validation->platform[end->platform->index].failures++;
 	int64_t most = BACKOFF_FIRST_MS;
-	int64_t said = (int64_t)end->retry_after_s * 1000;
-	struct account *account;
 
-	while (failures-- > 0 && most < BACKOFF_LAST_MS)
+	while (--failures > 0 && most < BACKOFF_LAST_MS)
 		most *= 2;
 	if (most > BACKOFF_LAST_MS)
 		most = BACKOFF_LAST_MS;
-	most = most / 2 + random_below(most / 2);
+	return most / 2 + random_below(most / 2);
+}
+
+/* A platform that is away is left alone for a while, and its accounts stay due. */
+static void
+pause_platform(struct validation *validation, const struct account_check_end *end)
+{
+	int64_t wait =
+	    backoff_ms(++validation->platform[end->platform->index].failures);
+	int64_t said = (int64_t)end->retry_after_s * 1000;
+
+	if (said > BACKOFF_LAST_MS)
+		said = BACKOFF_LAST_MS;
 	validation->platform[end->platform->index].paused_until =
-	    time_boot_ms() + (said > most ? said : most);
-	account =
+	    time_boot_ms() + (said > wait ? said : wait);
+}
+
+/* What came of it concerns the whole platform or this account alone: a token that
+ * cannot be read here says nothing of the others. */
+static void
+back_off(struct validation *validation, const struct account_check_end *end)
+{
+	struct account *account =
 	    accounts_find(validation->broker->accounts, end->platform, end->username);
+	int64_t now = time_boot_ms();
+
+	if (end->verdict != CHECK_never)
+		pause_platform(validation, end);
+	if (account && end->verdict != CHECK_never)
+		account->check_due = now;
+	else if (account)
+		account->check_due = now + backoff_ms(++account->check_failures);
+}
+
+static void
+end_well(struct validation *validation, const struct account_check_end *end)
+{
+	struct account *account =
+	    accounts_find(validation->broker->accounts, end->platform, end->username);
+
+	validation->platform[end->platform->index].failures = 0;
 	if (account)
-		account->check_due = time_boot_ms();
+		account->check_failures = 0;
 }
 
 static void
@@ -212,8 +263,31 @@ on_end(void *arg, const struct account_check_end *end)
 	    end->verdict == CHECK_unreachable)
 		back_off(validation, end);
 	else
-		validation->platform[end->platform->index].failures = 0;
+		end_well(validation, end);
 	set_timer(validation, GAP_MS);
+}
+
+void
+validate_clock_set(struct broker *broker)
+{
+	struct validation *validation = broker->accounts->validation;
+	int64_t now = time_boot_ms();
+	struct account **all;
+	size_t count;
+	size_t i;
+
+	if (!validation)
+		return;
+	all = accounts_sorted(broker->accounts, NULL, &count);
+	for (i = 0; i < count; i++) {
+		int64_t due = now + random_below(CLOCK_WITHIN_MS);
+
+		if (!all[i]->check_due || all[i]->check_due > due)
+			all[i]->check_due = due;
+	}
+	free(all);
+	if (!validation->running)
+		set_timer(validation, GAP_MS);
 }
 
 void
@@ -250,14 +324,22 @@ on_replaced(void *arg, const struct token_grant *grant)
 	(void)grant;
 }
 
-/* Refreshing decides what a refused token means. */
+/* Refreshing decides what a refused token means. One that is too fresh to be replaced
+ * is looked at again as soon as it may be. */
 void
 validate_rejected(
     struct broker *broker, const struct account *account, uint64_t generation)
 {
+	struct account *own =
+	    accounts_find(broker->accounts, account->platform, account->row.username);
+	int64_t floor = own->plan.refreshed + REFRESH_FLOOR_MS;
+
 	log_warning("oauth", "%s does not take the token of '%s' any more",
 	    account->platform->title, log_quote(account->row.username));
 	(void)token_rejected(broker, account, generation, on_replaced, NULL);
+	if (own->plan.refreshed && own->plan.rejected != generation &&
+	    time_boot_ms() < floor)
+		own->check_due = floor;
 }
 
 void

@@ -20,6 +20,9 @@ void validate_stop(struct broker *broker);
  * into doubt. */
 void validate_soon(struct broker *broker, const struct account *account);
 
+/* The clock was set: every token is checked soon, spread over a while. */
+void validate_clock_set(struct broker *broker);
+
 /* For account_check.c: keeps what came of a check. */
 void validate_note(struct broker *broker, const struct account_check_end *end);
 

@@ -2,6 +2,9 @@
  * Checks of stored tokens with their platforms: verdicts, renames, expiry, and when
  * they are made.
  */
+#include <sqlite3.h>
+
+#include "broker/oauth/refresh.h"
 #include "broker/oauth/validate.h"
 #include "tests/flow/broker_harness.h"
 
@@ -428,6 +431,111 @@ test_a_platform_that_is_away_is_left_alone_for_a_while(void **state)
 	assert_life(account(h, "twitch"), 7200);
 }
 
+/* The database of a broker that does not run. */
+static void
+change_database(const struct harness *h, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(h->broker.paths.database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_a_token_that_cannot_be_read_holds_no_other_up(void **state)
+{
+	struct harness *h = *state;
+	struct route routes[ROUTES_MAX];
+	struct validate_stats stats;
+
+	memcpy(routes, twitch_routes, sizeof(routes));
+	routes[ASKED].status = "500 Oops";
+	routes[USERS].status = "500 Oops"; /* so that any name will do */
+	log_in_as(h, "twitch", "ann", routes);
+	log_in_as(h, "twitch", "bob", routes);
+	log_in_as(h, "twitch", "eve", routes);
+	harness_stop(h);
+	stub_forget(&h->stub);
+	change_database(h,
+	    "UPDATE secrets SET sealed = zeroblob(40) WHERE name = 'token/twitch/ann'");
+	memcpy(h->routes, twitch_routes, sizeof(h->routes));
+	harness_start(h);
+	wait_ms(h, 2500);
+	assert_int_equal(asked(h, "GET /validate"), 2);
+	assert_int_equal(stored(h, "twitch", "bob")->verdict, CHECK_good);
+	assert_int_equal(stored(h, "twitch", "eve")->verdict, CHECK_good);
+	assert_int_equal(stored(h, "twitch", "ann")->verdict, CHECK_never);
+	validate_stats(&h->broker, &stats);
+	assert_int_equal(stats.waiting, 0);
+	/* It is tried again by itself, in a while. */
+	assert_in_range(
+	    stored(h, "twitch", "ann")->check_due - time_boot_ms(), 10000, 30000);
+}
+
+/* A back-off is a promise to the platform, which a corrected expiry does not break. */
+static void
+test_a_corrected_expiry_leaves_a_back_off_alone(void **state)
+{
+	struct harness *h = *state;
+	struct account *bob;
+	int64_t due;
+
+	log_in(h, "twitch", twitch_routes);
+	bob = stored(h, "twitch", "bob");
+	answers(h, TOKEN, "503 Away", "");
+	harness_expect_failure(h,
+	    MESSAGE(token_refresh, .platform = "twitch", .username = "bob"),
+	    "refresh_failed");
+	due = bob->plan.due = time_boot_ms() + 100000;
+	answers(h, ASKED, "200 OK", VALID("9", "bob", "1"));
+	assert_string_equal(check(h, "twitch"), "good");
+	wait_ms(h, 200);
+	assert_int_equal(bob->plan.due, due);
+	assert_true(bob->plan.expires < time_boot_ms() + 1000);
+	assert_int_equal(asked(h, "POST /token"), 1);
+}
+
+static void
+test_every_token_is_checked_when_the_clock_was_set(void **state)
+{
+	struct harness *h = *state;
+	struct account *bob;
+
+	log_in(h, "twitch", twitch_routes);
+	bob = stored(h, "twitch", "bob");
+	check(h, "twitch");
+	bob->check_due = time_boot_ms() + 3000000;
+	validate_clock_set(&h->broker);
+	assert_in_range(bob->check_due - time_boot_ms(), 0, 60000);
+}
+
+/* Too fresh to be replaced, so it is looked at again as soon as it may be. */
+static void
+test_a_fresh_token_that_is_refused_is_checked_again_soon(void **state)
+{
+	struct harness *h = *state;
+	struct account *bob;
+
+	log_in(h, "twitch", twitch_routes);
+	bob = stored(h, "twitch", "bob");
+	harness_expect(h,
+	    MESSAGE(token_refresh, .platform = "twitch", .username = "bob"),
+	    MSG_account);
+	answers(h, ASKED, "401 No",
+	    "{\"status\":401,\"message\":\"invalid access token\"}");
+	assert_string_equal(check(h, "twitch"), "refused");
+	wait_ms(h, 100);
+	assert_int_equal(asked(h, "POST /token"), 1);
+	assert_int_equal(bob->check_due, bob->plan.refreshed + REFRESH_FLOOR_MS);
+	bob->plan.refreshed -= REFRESH_FLOOR_MS;
+	bob->check_due = time_boot_ms();
+	validate_soon(&h->broker, bob);
+	while (asked(h, "POST /token") < 2)
+		harness_turn(h);
+}
+
 int
 main(void)
 {
@@ -446,6 +554,10 @@ main(void)
 		TEST(test_kick_is_asked_for_a_life_that_it_did_not_tell),
 		TEST(test_at_start_each_token_is_checked_once_one_at_a_time),
 		TEST(test_a_platform_that_is_away_is_left_alone_for_a_while),
+		TEST(test_a_token_that_cannot_be_read_holds_no_other_up),
+		TEST(test_a_corrected_expiry_leaves_a_back_off_alone),
+		TEST(test_every_token_is_checked_when_the_clock_was_set),
+		TEST(test_a_fresh_token_that_is_refused_is_checked_again_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
