@@ -182,6 +182,34 @@ def test_every_form_of_scope(daemon, fakes, platform, form):
     assert set(refresh(daemon, platform).json()["scope"]) == scopes
 
 
+def test_scopes_that_are_not_told_are_those_that_are_held(daemon, fakes):
+    """Not those that were asked for: what went before does not come back by silence."""
+    start(daemon, "kick")
+    fakes["kick"].next("token", patch={"scope": "user:read"})
+    assert refresh(daemon, "kick").json()["scope"] == ["user:read"]
+    fakes["kick"].set(scope_form="missing")
+    time.sleep(SHARED_S)
+    answer = refresh(daemon, "kick").json()
+    assert len(refreshes(fakes["kick"])) == 2
+    assert answer["scope"] == ["user:read"]
+    assert "chat:write" in answer["missing_scope"]
+
+
+@pytest.mark.parametrize("asked, life", [("introspect", 7200), ("validate", 3600),
+                                         ("tokeninfo", 3600)])
+def test_a_life_that_nobody_tells_is_assumed(daemon, fakes, asked, life):
+    platform = {"introspect": "kick", "validate": "twitch", "tokeninfo": "youtube"}[asked]
+    start(daemon, platform)
+    fakes[platform].set(access_life_s=5000, expires_in="missing")
+    fakes[platform].next(asked, mode="answer", status=500, body="", count=-1)
+    answer = refresh(daemon, platform)
+    assert answer.status == 200, answer.text
+    expires = datetime.datetime.fromisoformat(answer.json()["expires_at"])
+    assert abs(expires.timestamp() - time.time() - life) < 30
+    daemon.wait_log(f"{life} s are assumed")
+    assert len(fakes[platform].asked(asked)) >= 1
+
+
 def test_scopes_that_went_are_named(daemon, fakes):
     start(daemon, "kick")
     fakes["kick"].next("token", patch={"scope": "user:read"})

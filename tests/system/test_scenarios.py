@@ -239,6 +239,8 @@ def test_a_platform_whose_clock_is_wrong(daemon, fakes, offset):
     for platform in NAMES:
         fakes[platform].set(date_offset_s=offset)
         assert login(daemon, platform).status == 200
+        daemon.wait_log(rf"logged in at {platform}.*: The clock of this computer and that of "
+                        r"\w+ differ by 86[34]\d\d s")
         for answer in (status(daemon, platform),
                        daemon.post(f"/oauth/refresh/{platform}/{USER}")):
             assert answer.status == 200 and answer.json()["status"] == "valid"
