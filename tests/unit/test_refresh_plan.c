@@ -141,6 +141,42 @@ test_backoff_doubles_with_full_jitter_and_ends_at_15_minutes(void **state)
 	}
 }
 
+/* A corrected expiry moves what nobody waits for. */
+static void
+test_a_corrected_expiry_moves_only_a_free_time(void **state)
+{
+	static const struct {
+		struct refresh_plan plan;
+		bool moves;
+	} cases[] = {
+		{ { .generation = 1, .due = BOOT + HOUR }, true },
+		{ { .generation = 1,
+		      .due = BOOT + HOUR,
+		      .trouble = (char *)(uintptr_t) "away" },
+		    false },
+		{ { .generation = 1, .due = BOOT + HOUR, .in_doubt = true }, false },
+		{ { .generation = 1, .due = 0 }, false }, /* one runs */
+		{ { .generation = 0, .due = 0 }, false }, /* not made yet */
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store_account row = row_of(20 * MINUTE, 1);
+		struct refresh_plan plan = cases[i].plan;
+
+		refresh_plan_correct(&plan, &row, MARGIN, WALL, BOOT);
+		assert_int_equal(plan.generation, cases[i].plan.generation);
+		assert_int_equal(
+		    plan.expires, plan.generation ? BOOT + 20 * MINUTE : 0);
+		if (cases[i].moves)
+			assert_in_range(
+			    plan.due, BOOT + 14 * MINUTE, BOOT + 16 * MINUTE);
+		else
+			assert_int_equal(plan.due, cases[i].plan.due);
+	}
+}
+
 /* One retry; what is not in doubt counts nothing. */
 static void
 test_a_doubt_is_undecided_after_its_one_retry(void **state)
@@ -165,6 +201,7 @@ main(void)
 		cmocka_unit_test(test_a_clock_behind_the_login_adds_nothing_to_a_life),
 		cmocka_unit_test(
 		    test_clock_set_forward_spreads_and_backward_delays_nothing),
+		cmocka_unit_test(test_a_corrected_expiry_moves_only_a_free_time),
 		cmocka_unit_test(test_a_doubt_is_undecided_after_its_one_retry),
 		cmocka_unit_test(
 		    test_backoff_doubles_with_full_jitter_and_ends_at_15_minutes),
