@@ -327,6 +327,47 @@ test_a_401_during_a_pause_is_acted_on_when_that_is_over(void **state)
 }
 
 static void
+turn_for(struct harness *h, int64_t ms)
+{
+	const struct timeval tick = { .tv_usec = 10000 };
+	int64_t end = time_boot_ms() + ms;
+
+	while (time_boot_ms() < end) {
+		event_base_loopexit(h->broker.base, &tick);
+		event_base_dispatch(h->broker.base);
+	}
+}
+
+/* The schedule's floor. */
+static void
+test_tokens_of_five_seconds_cause_one_refresh_a_minute(void **state)
+{
+	struct harness *h = *state;
+	struct account *account = log_in(h);
+	unsigned i;
+
+	answer_token(h, "200 OK",
+	    "{\"access_token\":\"A2\",\"refresh_token\":\"R2\",\"expires_in\":5}");
+	harness_expect(h, MESSAGE(token_refresh, .platform = "kick", .username = "Bob"),
+	    MSG_account);
+	for (i = 1; i <= 3; i++) {
+		/* Its life is over. */
+		account->plan.due = time_boot_ms() - 1;
+		refresh_schedule(&h->broker);
+		turn_for(h, 150);
+		assert_int_equal(h->stub.request_count, i);
+		assert_int_equal(
+		    account->plan.due, account->plan.refreshed + REFRESH_FLOOR_MS);
+		/* A minute is over. */
+		account->plan.refreshed -= REFRESH_FLOOR_MS;
+		account->plan.due -= REFRESH_FLOOR_MS;
+		refresh_schedule(&h->broker);
+		while (h->stub.request_count == i || !account->plan.due)
+			harness_turn(h);
+	}
+}
+
+static void
 test_a_lost_login_gives_nothing(void **state)
 {
 	struct harness *h = *state;
@@ -459,6 +500,7 @@ main(void)
 		CASE(test_never_twice_for_the_same_token),
 		CASE(test_a_401_to_a_fresh_token_is_acted_on_when_it_is_older),
 		CASE(test_a_401_during_a_pause_is_acted_on_when_that_is_over),
+		CASE(test_tokens_of_five_seconds_cause_one_refresh_a_minute),
 		CASE(test_a_lost_login_gives_nothing),
 		CASE(test_refusals_without_a_word_count_when_they_are_spaced),
 		cmocka_unit_test_setup_teardown(
