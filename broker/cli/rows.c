@@ -259,6 +259,7 @@ rows_account_json(struct out_json *json, const struct proto_account *account)
 	out_json_time(json, "expires_at", account->expires_at);
 	out_json_time(json, "refresh_at", account->refresh_at);
 	out_json_flag(json, "refreshable", account->refreshable);
+	out_json_time(json, "refresh_expires_at", account->refresh_expires_at);
 	out_json_words(json, "scope", account->scopes);
 	out_json_words(json, "missing_scope", account->missing_scopes);
 	rows_unmet_json(json, account->unmet);
@@ -282,12 +283,34 @@ rows_account_table(struct out_table *table)
 	out_table_init(table, headings);
 }
 
+/* What the platform said of the token when it was asked last, where that is trouble. */
+static const char *
+verdict_sentence(const struct proto_account *account)
+{
+	static const char *const sentences[][2] = {
+		{ "refused", "the platform refuses the access token" },
+		{ "other_client",
+		    "the platform says that the token is another client's" },
+		{ "other_user", "the platform says that the token is another user's" },
+	};
+	size_t i;
+
+	for (i = 0; account->verdict && i < sizeof(sentences) / sizeof(*sentences); i++)
+		if (strcmp(account->verdict, sentences[i][0]) == 0)
+			return sentences[i][1];
+	return NULL;
+}
+
 static char *
 note(const struct proto_account *account)
 {
+	const char *verdict = verdict_sentence(account);
+	uint64_t now = (uint64_t)time_now_ms();
 	char since[WORDS_SIZE];
+	char until[WORDS_SIZE];
 
-	words_when(account->since, (uint64_t)time_now_ms(), since);
+	words_when(account->since, now, since);
+	words_when(account->refresh_expires_at, now, until);
 	if (account->reason && rows_account_needs_login(account))
 		return xasprintf("lost %s: %s -> streamhold login %s %s", since,
 		    account->reason, account->platform, account->username);
@@ -296,8 +319,13 @@ note(const struct proto_account *account)
 		    "-> streamhold login %s %s", account->platform, account->username);
 	if (account->trouble)
 		return xasprintf("not refreshed: %s", account->trouble);
+	if (verdict)
+		return xasprintf("%s -> streamhold login %s %s", verdict,
+		    account->platform, account->username);
 	if (*account->missing_scopes)
 		return xasprintf("not granted: %s", account->missing_scopes);
+	if (account->refresh_expires_at)
+		return xasprintf("the login ends by itself %s", until);
 	return xstrdup("");
 }
 

@@ -145,17 +145,17 @@ on_opened(struct flow *flow, const struct sealed *sealed)
 
 /* ---- Asking ---- */
 
-/* Without credentials there is no client id to compare with, and nothing fits "". */
+/* Without a client id there is none to compare with, and nothing fits "". */
 static struct platform_grant
 grant_of(const struct account_check *asked)
 {
 	const struct broker *broker = asked->flow.broker;
-	const struct store_credential *credential =
-	    accounts_credential(broker->accounts, asked->platform);
+	const struct account *account = account_of(asked);
 
 	return (struct platform_grant){
 		.config = &broker->config.platform[asked->platform->index],
-		.client_id = credential ? credential->client_id : "",
+		.client_id =
+		    account ? accounts_client_id(broker->accounts, account) : "",
 		.access = &asked->access,
 	};
 }

@@ -125,13 +125,14 @@ static void
 revoke(struct account_delete *gone, const struct tokens *tokens)
 {
 	struct broker *broker = gone->flow.broker;
-	const struct store_credential *credential =
-	    accounts_credential(broker->accounts, gone->platform);
+	const struct account *account =
+	    accounts_find(broker->accounts, gone->platform, gone->username);
 	struct revocation *revocation;
 
 	flow_step(&gone->flow, "revoke");
 	revocation = revocation_start(broker, gone->platform, tokens,
-	    credential ? credential->client_id : "", REVOKE_MS, on_revoked, gone);
+	    account ? accounts_client_id(broker->accounts, account) : "", REVOKE_MS,
+	    on_revoked, gone);
 	if (revocation)
 		flow_wait(&gone->flow, cancel_revocation, revocation);
 	else

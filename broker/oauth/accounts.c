@@ -13,6 +13,7 @@
 
 #define BUCKETS_AT_FIRST 64
 
+static void compare_client(const struct accounts *, struct account *);
 static void make_buckets(struct accounts *, size_t);
 static void grow(struct accounts *);
 
@@ -41,6 +42,7 @@ account_free(struct account *account)
 {
 	refresh_plan_clear(&account->plan);
 	store_account_clear(&account->row);
+	free(account->other_client);
 	free(account);
 }
 
@@ -200,6 +202,7 @@ accounts_put(struct accounts *accounts, const struct platform *platform,
 	}
 	link_id(accounts, account);
 	count_in(accounts, account);
+	compare_client(accounts, account);
 	*row = (struct store_account){ .id = 0 };
 }
 
@@ -338,17 +341,57 @@ accounts_credential(const struct accounts *accounts, const struct platform *plat
 	return row->platform ? row : NULL;
 }
 
+const char *
+accounts_client_id(const struct accounts *accounts, const struct account *account)
+{
+	const struct store_credential *credential =
+	    accounts_credential(accounts, account->platform);
+
+	if (account->row.client_id)
+		return account->row.client_id;
+	return credential ? credential->client_id : "";
+}
+
+/* Sent with another client's id and secret a refresh token is refused for good, and a
+ * platform that takes it for stolen may end the grant. */
+static void
+compare_client(const struct accounts *accounts, struct account *account)
+{
+	const struct store_credential *credential =
+	    accounts_credential(accounts, account->platform);
+	const struct store_account *row = &account->row;
+
+	free(account->other_client);
+	account->other_client = NULL;
+	if (!credential || !row->client_id ||
+	    strcmp(row->client_id, credential->client_id) == 0)
+		return;
+	account->other_client = xasprintf(
+	    "log in again (streamhold login %s %s), or store id and secret of the "
+	    "client "
+	    "'%.200s' again (streamhold app add %s): the login was made with it, and "
+	    "'%.200s' is stored, so its tokens are kept and not refreshed",
+	    account->platform->name, row->username, row->client_id,
+	    account->platform->name, credential->client_id);
+}
+
 void
 accounts_set_credential(struct accounts *accounts, const struct platform *platform,
     struct store_credential *row)
 {
 	struct store_credential *place = &accounts->credentials[platform->index];
+	struct account *account;
+	size_t i;
 
 	store_credential_clear(place);
-	if (!row)
-		return;
-	*place = *row;
-	*row = (struct store_credential){ .platform = NULL };
+	if (row) {
+		*place = *row;
+		*row = (struct store_credential){ .platform = NULL };
+	}
+	for (i = 0; i < accounts->bucket_count; i++)
+		for (account = accounts->by_name[i]; account; account = account->next)
+			if (account->platform == platform)
+				compare_client(accounts, account);
 }
 
 /* Near the clock, so that a name that was deleted and comes again does not get a

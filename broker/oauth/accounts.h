@@ -31,6 +31,8 @@ struct account {
 	unsigned check_failures;    /* tries in a row that did not reach the platform */
 	int64_t checked_at;         /* wall clock ms since this start, 0: never */
 	enum check_verdict verdict; /* of the last check */
+	char *other_client;         /* the tokens are of another client id than the
+				     * stored one: what to do; NULL: they are not */
 	struct account *next;       /* in the bucket of its name */
 	struct account *next_of_id; /* in the bucket of its user id */
 };
@@ -94,6 +96,11 @@ const char *accounts_status(const struct account *account);
 /* NULL when none are stored. */
 const struct store_credential *
 accounts_credential(const struct accounts *accounts, const struct platform *platform);
+
+/* The client id that the tokens of an account are of, as far as it is known, else the
+ * stored one; "" when there is none. */
+const char *
+accounts_client_id(const struct accounts *accounts, const struct account *account);
 
 /* Takes the row over. NULL removes. */
 void accounts_set_credential(struct accounts *accounts, const struct platform *platform,

@@ -138,12 +138,14 @@ restore(struct login_finish *login, const struct store_account *row)
 	login->generation = row->generation;
 	login->login.platform = xstrdup(row->platform);
 	login->login.username = xstrdup(row->username);
+	login->login.client_id = copy_of(row->client_id);
 	login->login.scopes = xstrdup(row->scopes_asked);
 	login->reply.scopes = xstrdup(row->scopes);
 	login->reply.scopes_known = true;
 	login->reply.expires_known = true;
 	login->asked_at = row->obtained_at;
 	login->expires_at = row->expires_at;
+	login->refresh_expires_at = row->refresh_expires_at;
 	login->identity.user_id = copy_of(row->user_id);
 	login->identity.login = copy_of(row->login);
 	login->identity.display_name = copy_of(row->display_name);

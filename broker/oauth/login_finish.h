@@ -37,9 +37,10 @@ struct login_finish {
 	struct secret client_secret;
 
 	struct token_reply reply;
-	int64_t asked_at;   /* wall clock ms before the exchange was sent */
-	int64_t expires_at; /* wall clock ms */
-	int64_t skew_ms;    /* of the platform's clock */
+	int64_t asked_at;           /* wall clock ms before the exchange was sent */
+	int64_t expires_at;         /* wall clock ms */
+	int64_t refresh_expires_at; /* of the refresh token, 0: not told */
+	int64_t skew_ms;            /* of the platform's clock */
 
 	struct identity identity;
 	const struct platform_question *question;

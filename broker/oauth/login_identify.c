@@ -144,6 +144,9 @@ set_expiry(struct login_finish *login)
 	}
 	login->expires_at = token_reply_expires_at(
 	    reply, login->asked_at, login->platform->assumed_life_s);
+	if (reply->refresh.length && reply->refresh_expires_known)
+		login->refresh_expires_at =
+		    login->asked_at + reply->refresh_expires_in_s * 1000;
 }
 
 static void

@@ -219,6 +219,8 @@ make_row(const struct login_finish *login, struct store_account *row)
 		.refreshable = reply->refresh.length > 0,
 		.generation = login->generation,
 		.status = xstrdup(STORE_ACCOUNT_OK),
+		.client_id = copy_of(login->login.client_id),
+		.refresh_expires_at = login->refresh_expires_at,
 	};
 }
 
@@ -373,6 +375,18 @@ add_identity(char *warning, const struct login_finish *login)
 		    own, asked, own);
 }
 
+static void
+add_end(char *warning, const struct login_finish *login)
+{
+	const char *hint = login->platform->end_hint;
+	char until[TIME_TEXT_SIZE];
+
+	time_format(login->refresh_expires_at, until);
+	add_sentence(warning,
+	    "This login ends by itself at %s; log in again before.%s%s%s", until,
+	    hint ? " " : "", hint ? hint : "", hint ? "." : "");
+}
+
 static char *
 make_warning(const struct login_finish *login)
 {
@@ -390,6 +404,8 @@ make_warning(const struct login_finish *login)
 		    "%s did not say in a usable form how long the token lives; %" PRId64
 		    " s are assumed.",
 		    login->platform->title, login->platform->assumed_life_s);
+	if (login->refresh_expires_at)
+		add_end(warning, login);
 	if (skew_ms > SKEW_NOTABLE_MS || skew_ms < -SKEW_NOTABLE_MS)
 		add_sentence(warning,
 		    "The clock of this computer and that of %s differ by %" PRId64

@@ -117,7 +117,8 @@ oauth_logins_trouble(const struct broker *broker, char *text)
 /* What keeps the logins of a platform from being refreshed. */
 static bool
 judge(const struct broker *broker, const struct platform *platform,
-    const struct found *kept, const struct found *late, char *text)
+    const struct found *kept, const struct found *other, const struct found *late,
+    char *text)
 {
 	const char *pause = refresh_pause(broker, platform);
 	const char *trouble;
@@ -132,6 +133,11 @@ judge(const struct broker *broker, const struct platform *platform,
 		    "no client id and secret are stored (streamhold app add %s): "
 		    "'%s'%s cannot be refreshed",
 		    platform->name, kept->first->row.username, more(kept, others));
+		return true;
+	}
+	if (other->count) {
+		say(text, "'%s'%s: %s", other->first->row.username, more(other, others),
+		    other->first->other_client);
 		return true;
 	}
 	if (!late->count)
@@ -151,6 +157,7 @@ oauth_refreshing(
 {
 	const struct platform *platform = platform_at(index);
 	struct found kept = { .first = NULL };
+	struct found other = { .first = NULL };
 	struct found late = { .first = NULL };
 	struct account **accounts;
 	bool trouble;
@@ -163,9 +170,10 @@ oauth_refreshing(
 		    is_standing(accounts[i]) && accounts[i]->row.refreshable;
 
 		count_if(&kept, accounts[i], refreshed);
+		count_if(&other, accounts[i], refreshed && accounts[i]->other_client);
 		count_if(&late, accounts[i], refreshed && is_expired(accounts[i]));
 	}
-	trouble = judge(broker, platform, &kept, &late, text);
+	trouble = judge(broker, platform, &kept, &other, &late, text);
 	free(accounts);
 	if (trouble)
 		return OAUTH_REFRESHING_trouble;

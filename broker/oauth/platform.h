@@ -137,6 +137,9 @@ struct platform {
 	/* Whether revoking one token ends all that the same person has at this client.
 	 */
 	bool revokes_widely;
+	/* Why logins end that nobody ended, and what to do; NULL: there is no such
+	 * reason. */
+	const char *end_hint;
 	/* Makes the forms that revoke what is there, in the order in which they are to
 	 * be sent. Returns how many; the caller clears them. */
 	size_t (*revocations)(const struct tokens *tokens, const char *client_id,

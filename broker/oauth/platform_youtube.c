@@ -226,5 +226,8 @@ const struct platform platform_youtube = {
 	.check = &check,
 	.needs = needs,
 	.revokes_widely = true, /* C.6: the whole project */
+	.end_hint =
+	    "Google ends logins after 7 days while the consent screen of the "
+	    "project is in testing: publish it in the Google Cloud console", /* C.9 */
 	.revocations = revocations,
 };

@@ -348,10 +348,15 @@ static void
 on_keystore(void *arg, int result)
 {
 	struct refresh *refresh = arg;
+	const struct account *account = refresh_account(refresh);
 
 	flow_resume(&refresh->flow);
 	if (result < 0)
 		refresh_fail_vault(refresh, result);
+	else if (account && account->other_client)
+		/* Stored since this refresh began. */
+		refresh_fail(
+		    refresh, ERR_refresh_failed, 0, "%s", account->other_client);
 	else
 		note(refresh);
 }

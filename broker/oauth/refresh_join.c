@@ -147,6 +147,8 @@ decide_standing(struct broker *broker, const struct account *account,
 		steps_no_credentials(account->platform, sentence);
 		return settle(wait, ERR_no_credentials, sentence);
 	}
+	if (account->other_client)
+		return settle(wait, ERR_refresh_failed, account->other_client);
 	return pause && settle(wait, ERR_refresh_failed, pause);
 }
 

@@ -170,7 +170,19 @@ copy_of(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
-/* The row with what the reply said; scopes that it did not tell are unchanged. */
+/* Until when the refresh token lives: told, or that of the one that stays. */
+static int64_t
+refresh_expires_at(const struct refresh *refresh, const struct store_account *from)
+{
+	const struct token_reply *reply = &refresh->reply;
+
+	if (reply->refresh_expires_known)
+		return refresh->asked_at + reply->refresh_expires_in_s * 1000;
+	return refresh->replaced.length ? 0 : from->refresh_expires_at;
+}
+
+/* The row with what the reply said; scopes that it did not tell are unchanged. That the
+ * platform took the client id for these tokens says that it is theirs. */
 static void
 make_row(const struct refresh *refresh, struct store_account *row)
 {
@@ -192,6 +204,9 @@ make_row(const struct refresh *refresh, struct store_account *row)
 		.refreshable = refresh->tokens.refresh.length > 0,
 		.generation = refresh->fresh_generation,
 		.status = xstrdup(STORE_ACCOUNT_OK),
+		.client_id = refresh->adopted ? copy_of(from->client_id)
+					      : xstrdup(refresh->client_id),
+		.refresh_expires_at = refresh_expires_at(refresh, from),
 	};
 }
 

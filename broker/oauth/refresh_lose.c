@@ -66,6 +66,8 @@ make_lost_row(const struct store_account *from, const char *reason, bool kept,
 		.status = xstrdup(STORE_ACCOUNT_LOST),
 		.reason = xstrdup(reason),
 		.since = time_now_ms(),
+		.client_id = copy_of(from->client_id),
+		.refresh_expires_at = kept ? from->refresh_expires_at : 0,
 	};
 	text_cut(row->reason, REASON_SIZE - 1);
 }

@@ -76,17 +76,35 @@ try_again(struct account *account)
 		plan->due = time_boot_ms();
 }
 
+/* What failed during the pause, and what the platform refused meanwhile. */
 static void
-resume(struct broker *broker, const struct platform *platform)
+try_all_again(struct broker *broker, const struct platform *platform, bool paused)
 {
 	size_t count;
 	struct account **accounts = accounts_sorted(broker->accounts, platform, &count);
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (accounts[i]->plan.trouble || accounts[i]->verdict == CHECK_refused)
-			try_again(accounts[i]);
+	for (i = 0; i < count; i++) {
+		struct account *account = accounts[i];
+
+		if (account->other_client && !refresh_is_lost(account))
+			log_error("oauth", "'%s' at %s: %s",
+			    log_quote(account->row.username), platform->name,
+			    log_quote(account->other_client));
+		if ((paused && account->plan.trouble) ||
+		    account->verdict == CHECK_refused)
+			try_again(account);
+	}
 	free(accounts);
+}
+
+static void
+end_pause(struct broker *broker, const struct platform *platform)
+{
+	char **pause = &refresher_of(broker)->pauses[platform->index];
+
+	free(*pause);
+	*pause = NULL;
 	if (!accounts_credential(broker->accounts, platform))
 		return;
 	log_info(
@@ -97,12 +115,11 @@ resume(struct broker *broker, const struct platform *platform)
 void
 refresh_credentials_changed(struct broker *broker, const struct platform *platform)
 {
-	char **pause = &refresher_of(broker)->pauses[platform->index];
+	bool paused = refresh_pause(broker, platform) != NULL;
 
-	if (*pause)
-		resume(broker, platform);
-	free(*pause);
-	*pause = NULL;
+	try_all_again(broker, platform, paused);
+	if (paused)
+		end_pause(broker, platform);
 	refresh_schedule(broker);
 }
 
@@ -117,6 +134,8 @@ refresh_trouble(const struct broker *broker, const struct account *account)
 {
 	const char *pause = refresh_pause(broker, account->platform);
 
+	if (account->other_client && account->row.refreshable)
+		return account->other_client;
 	if (account->plan.trouble)
 		return account->plan.trouble;
 	if (!pause && account->row.refreshable &&

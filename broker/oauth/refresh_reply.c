@@ -49,6 +49,7 @@ static int run_clear(struct store_job *, struct db *);
 static void on_cleared(struct store_job *, int);
 static void pause_platform(struct refresh *, const char *);
 static void terminal(struct refresh *, const char *);
+static void lose(struct refresh *, const char *);
 static void confirm(struct refresh *);
 
 void
@@ -282,8 +283,19 @@ terminal(struct refresh *refresh, const char *sentence)
 		log_warning("oauth", "'%s': %s; trying the refresh token before it",
 		    log_quote(refresh->username), log_quote(sentence));
 	} else {
-		refresh_lose(refresh, sentence, false);
+		lose(refresh, sentence);
 	}
+}
+
+static void
+lose(struct refresh *refresh, const char *sentence)
+{
+	const char *hint = refresh->platform->end_hint;
+	char *reason =
+	    xasprintf("%s%s%s", sentence, hint ? ". " : "", hint ? hint : "");
+
+	refresh_lose(refresh, reason, false);
+	free(reason);
 }
 
 static void

@@ -191,7 +191,7 @@ look_at(struct look *look, struct account *account)
 	    refresh_plan_is_undecided(plan))
 		plan->due = plan->expires;
 	if (!plan->due || refresher_of(broker)->stopping ||
-	    refresh_pause(broker, account->platform) ||
+	    refresh_pause(broker, account->platform) || account->other_client ||
 	    !accounts_credential(broker->accounts, account->platform))
 		return;
 	if (plan->refreshed && plan->due < plan->refreshed + REFRESH_FLOOR_MS)

@@ -16,6 +16,7 @@
 static int read_access(const json_t *, struct token_reply *, const char **);
 static int read_refresh(const json_t *, struct token_reply *, const char **);
 static bool is_bearer(const json_t *);
+static void read_refresh_life(const json_t *, struct token_reply *);
 static void read_scopes(const json_t *, struct token_reply *);
 
 int
@@ -39,6 +40,8 @@ token_reply_read(
 		reply.expires_known =
 		    token_reply_lifetime(json_object_get(json, "expires_in"),
 			&reply.expires_in_s, &reply.expires_odd);
+		read_refresh_life(
+		    json_object_get(json, "refresh_token_expires_in"), &reply);
 		read_scopes(json_object_get(json, "scope"), &reply);
 		*ret_reply = reply;
 	} else {
@@ -136,6 +139,18 @@ token_reply_lifetime(const json_t *member, int64_t *ret_seconds, bool *ret_odd)
 	}
 	*ret_odd = false;
 	return true;
+}
+
+/* Google tells it of a grant that ends by itself (facts C.4); in a form that cannot be
+ * believed, or as 0, it counts as not told. */
+static void
+read_refresh_life(const json_t *member, struct token_reply *reply)
+{
+	bool odd;
+
+	reply->refresh_expires_known =
+	    token_reply_lifetime(member, &reply->refresh_expires_in_s, &odd) &&
+	    reply->refresh_expires_in_s > 0;
 }
 
 /* One text or an array of texts; anything else counts as not said. */

@@ -19,8 +19,10 @@ struct token_reply {
 	struct secret access;
 	struct secret refresh; /* empty: none was given */
 	bool expires_known;
-	int64_t expires_in_s; /* 0 and more, when known */
-	bool expires_odd;     /* it was given in a form that cannot be believed */
+	int64_t expires_in_s;       /* 0 and more, when known */
+	bool expires_odd;           /* it was given in a form that cannot be believed */
+	bool refresh_expires_known; /* how long the refresh token lives was told */
+	int64_t refresh_expires_in_s; /* 1 and more, when known */
 	bool scopes_known;
 	char *scopes; /* a set (scopes.h); "" when not known */
 };

@@ -9,17 +9,18 @@
 #define COLUMNS \
 	"platform, username_key, username, user_id, login, display_name, identity, " \
 	"scopes, scopes_asked, obtained_at, expires_at, refreshable, generation, " \
-	"status, reason, since"
+	"status, reason, since, client_id, refresh_expires_at"
 #define VALUES \
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, " \
-	"?16) "
+	"?16, ?17, ?18) "
 
 static const char upsert[] =
     "INSERT INTO accounts (" COLUMNS ")" VALUES
     "ON CONFLICT (platform, username_key) DO UPDATE SET user_id = ?4, login = ?5, "
     "display_name = ?6, identity = ?7, scopes = ?8, scopes_asked = ?9, "
     "obtained_at = ?10, expires_at = ?11, refreshable = ?12, generation = ?13, "
-    "status = ?14, reason = ?15, since = ?16 RETURNING id, username";
+    "status = ?14, reason = ?15, since = ?16, client_id = ?17, "
+    "refresh_expires_at = ?18 RETURNING id, username";
 static const char learn_one[] =
     "UPDATE accounts SET user_id = ?1, login = ?2, display_name = ?3, identity = ?4, "
     "expires_at = ?5 WHERE platform = ?6 AND username_key = ?7 AND generation = ?8 "
@@ -48,6 +49,7 @@ store_account_clear(struct store_account *account)
 	free(account->scopes_asked);
 	free(account->status);
 	free(account->reason);
+	free(account->client_id);
 	*account = (struct store_account){ .id = 0 };
 }
 
@@ -71,6 +73,9 @@ bind_row(sqlite3_stmt *statement, const struct store_account *account)
 	db_bind_text(statement, 15, account->reason);
 	if (account->since)
 		db_bind_number(statement, 16, account->since);
+	db_bind_text(statement, 17, account->client_id);
+	if (account->refresh_expires_at)
+		db_bind_number(statement, 18, account->refresh_expires_at);
 }
 
 int
@@ -166,6 +171,8 @@ load_by(struct db *db, const char *sql, store_account_fn *each, void *arg)
 			.status = db_column_text(statement, 14),
 			.reason = db_column_text(statement, 15),
 			.since = db_column_number(statement, 16),
+			.client_id = db_column_text(statement, 17),
+			.refresh_expires_at = db_column_number(statement, 18),
 		};
 
 		each(arg, &account);

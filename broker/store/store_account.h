@@ -28,10 +28,12 @@ struct store_account {
 	int64_t obtained_at;
 	int64_t expires_at;
 	bool refreshable;
-	uint64_t generation; /* of the sealed tokens */
-	char *status;        /* STORE_ACCOUNT_OK, STORE_ACCOUNT_LOST */
-	char *reason;        /* of the loss, NULL: none */
-	int64_t since;       /* of the loss, 0: none */
+	uint64_t generation;        /* of the sealed tokens */
+	char *status;               /* STORE_ACCOUNT_OK, STORE_ACCOUNT_LOST */
+	char *reason;               /* of the loss, NULL: none */
+	int64_t since;              /* of the loss, 0: none */
+	char *client_id;            /* whose tokens these are, NULL: not known */
+	int64_t refresh_expires_at; /* of the refresh token, 0: not told */
 };
 
 void store_account_clear(struct store_account *account);

@@ -276,6 +276,13 @@ const char *const store_schema_steps[] = {
 	"ALTER TABLE sequence ADD COLUMN contents_to INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE sequence SET contents_to = "
 	"	max(last, coalesce((SELECT max(seq) FROM events), 0));",
+
+	/* 14: the client id that a login was made with (NULL: not known), and until
+	 * when its refresh token lives (NULL: not told). */
+	"ALTER TABLE accounts ADD COLUMN client_id TEXT;"
+	"ALTER TABLE accounts ADD COLUMN refresh_expires_at INTEGER;"
+	"ALTER TABLE login_notes ADD COLUMN client_id TEXT;"
+	"ALTER TABLE login_notes ADD COLUMN refresh_expires_at INTEGER;",
 };
 
 const size_t store_schema_count =

@@ -270,6 +270,7 @@ lose(struct harness *h)
 	row.identity = xstrdup(row.identity);
 	row.scopes = xstrdup(row.scopes);
 	row.scopes_asked = xstrdup(row.scopes_asked);
+	row.client_id = xstrdup(row.client_id);
 	row.status = xstrdup(STORE_ACCOUNT_LOST);
 	row.refreshable = false;
 	row.reason = xstrdup("invalid_grant");

@@ -182,6 +182,15 @@ def test_rotation_that_lets_the_old_ones_live(stage):
     assert [token.value for token in tokens(kick, "refresh")][:2] == sent
 
 
+def test_a_refused_token_that_cannot_be_replaced_is_shown(stage):
+    daemon, kick = stage("kick", refresh_form="missing")
+    kick.store.kill_where("revoked", use="access")
+    assert daemon.cli("accounts", "--ask").returncode == 0
+    assert account(daemon, "kick")["verdict"] == "refused"
+    assert ("the platform refuses the access token -> streamhold login kick " + USER
+            in daemon.cli("accounts").stdout)
+
+
 # -- Google -----------------------------------------------------------------------------------
 
 

@@ -26,6 +26,43 @@ read_text(const char *text, struct token_reply *reply, const char **what)
 
 #define TOKEN "\"access_token\":\"abc\""
 
+/* Google's, of a grant that ends by itself. What cannot be believed is not told. */
+static void
+test_the_life_of_a_refresh_token(void **state)
+{
+	static const struct {
+		const char *json;
+		int64_t seconds; /* 0: not told */
+	} cases[] = {
+		{ "604799", 604799 },
+		{ "\"604799\"", 604799 },
+		{ "0", 0 },
+		{ "null", 0 },
+		{ "-1", 0 },
+		{ "\"week\"", 0 },
+		{ "1e300", 0 },
+		{ "{}", 0 },
+	};
+	struct token_reply reply;
+	const char *what;
+	char body[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(body, sizeof(body),
+		    "{" TOKEN ",\"refresh_token_expires_in\":%s}", cases[i].json);
+		assert_int_equal(read_text(body, &reply, &what), 0);
+		assert_int_equal(reply.refresh_expires_known, cases[i].seconds > 0);
+		if (cases[i].seconds)
+			assert_int_equal(reply.refresh_expires_in_s, cases[i].seconds);
+		token_reply_clear(&reply);
+	}
+	assert_int_equal(read_text("{" TOKEN "}", &reply, &what), 0);
+	assert_false(reply.refresh_expires_known);
+	token_reply_clear(&reply);
+}
+
 static void
 test_lifetimes_are_read_in_every_form(void **state)
 {
@@ -306,6 +343,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lifetimes_are_read_in_every_form),
+		cmocka_unit_test(test_the_life_of_a_refresh_token),
 		cmocka_unit_test(test_scopes_are_read_in_every_form),
 		cmocka_unit_test(test_refresh_token_may_be_absent_but_not_odd),
 		cmocka_unit_test(test_token_type_is_bearer_in_any_case_or_absent),
