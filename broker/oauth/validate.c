@@ -21,7 +21,7 @@
 /* The first check after the start, and between two checks. */
 #define START_DELAY_MS 500
 #define GAP_MS 200
-#define TICK_MAX_MS 60000
+#define TICK_MAX_MS 10000
 /* Platforms that do not ask for a check at start are asked within the first so long. */
 #define FIRST_WITHIN_MS (60 * 60 * 1000)
 /* After the clock was set every token is checked within so long. */

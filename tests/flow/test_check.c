@@ -3,10 +3,26 @@
  * they are made.
  */
 #include <sqlite3.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "broker/oauth/refresh.h"
 #include "broker/oauth/validate.h"
 #include "tests/flow/broker_harness.h"
+
+/* What passes at once on the clocks that go on during suspend. */
+static time_t slept_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+	if (clock == CLOCK_BOOTTIME || clock == CLOCK_REALTIME)
+		now->tv_sec += slept_s;
+	return result;
+}
 
 #define TOKEN_REPLY \
 	"{\"access_token\":\"CANARY-A\",\"refresh_token\":\"CANARY-R\"," \
@@ -474,6 +490,36 @@ test_a_token_that_cannot_be_read_holds_no_other_up(void **state)
 	    stored(h, "twitch", "ann")->check_due - time_boot_ms(), 10000, 30000);
 }
 
+/* A refusal that is one account's own must not keep the others from their turn. */
+static void
+test_accounts_that_wait_for_their_platform_are_tried_in_turn(void **state)
+{
+	static const char *const names[] = { "ann", "bob", "eve" };
+	struct harness *h = *state;
+	struct route routes[ROUTES_MAX];
+	size_t i;
+
+	memcpy(routes, twitch_routes, sizeof(routes));
+	routes[ASKED].status = "500 Oops";
+	routes[USERS].status = "500 Oops"; /* so that any name will do */
+	for (i = 0; i < 3; i++)
+		log_in_as(h, "twitch", names[i], routes);
+	harness_stop(h);
+	stub_forget(&h->stub);
+	harness_start(h);
+	wait_ms(h, 800);
+	for (i = 1; i < 3; i++) {
+		assert_int_equal(asked(h, "GET /validate"), i);
+		slept_s += 1000; /* longer than any pause */
+		validate_clock_set(&h->broker);
+		wait_ms(h, 500);
+	}
+	assert_int_equal(asked(h, "GET /validate"), 3);
+	for (i = 0; i < 3; i++)
+		assert_true(stored(h, "twitch", names[i])->check_tried > 0);
+	slept_s = 0;
+}
+
 /* A back-off is a promise to the platform, which a corrected expiry does not break. */
 static void
 test_a_corrected_expiry_leaves_a_back_off_alone(void **state)
@@ -555,6 +601,7 @@ main(void)
 		TEST(test_at_start_each_token_is_checked_once_one_at_a_time),
 		TEST(test_a_platform_that_is_away_is_left_alone_for_a_while),
 		TEST(test_a_token_that_cannot_be_read_holds_no_other_up),
+		TEST(test_accounts_that_wait_for_their_platform_are_tried_in_turn),
 		TEST(test_a_corrected_expiry_leaves_a_back_off_alone),
 		TEST(test_every_token_is_checked_when_the_clock_was_set),
 		TEST(test_a_fresh_token_that_is_refused_is_checked_again_soon),

@@ -2,12 +2,14 @@
 the wall clock; the clocks that nobody sets go on as they are."""
 import glob
 import os
+import struct
 import time
 
 import pytest
 
 from tests.fake.sender import build, send
-from tests.lib.platforms import NAMES, login, put_credentials
+from tests.lib.platforms import NAMES, USER, login, put_credentials
+from tests.lib.stopwatch import Stopwatch
 
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
 EACH = 4                # accounts at each platform
@@ -18,7 +20,8 @@ JUMPS = {"hour": 3600, "hour_back": -3600, "two_hours": 7200, "two_hours_back": 
          # Three seconds before the time that 32 bits cannot count.
          "2038": lambda now: 2**31 - 4 - now, "1970": lambda now: DAY - now}
 
-pytestmark = pytest.mark.skipif(not LIBRARY, reason="the package faketime is not installed")
+needs_faketime = pytest.mark.skipif(not LIBRARY, reason="the package faketime is not installed")
+SLEPT_S = 20000         # longer than any token lives
 
 
 def refreshes(fakes):
@@ -74,6 +77,7 @@ def notice(daemon, count):
     daemon.wait_log("the clock was set by", 15, count=count)
 
 
+@needs_faketime
 @pytest.mark.parametrize("jump", JUMPS)
 def test_clock_is_set(daemon, fakes, clock, jump):
     by = JUMPS[jump] if isinstance(JUMPS[jump], int) else int(JUMPS[jump](time.time()))
@@ -104,6 +108,7 @@ def test_clock_is_set(daemon, fakes, clock, jump):
     assert secrets(daemon) == {f"token/{platform}/{name}" for platform, name in ACCOUNTS}
 
 
+@needs_faketime
 def test_clock_stands_still(daemon, fakes, folder, clock):
     """The source of the wall clock stops: timers go on, tokens stay, nothing is refreshed for
     it; and what is late afterwards is one step of the clock like any other."""
@@ -130,3 +135,33 @@ def test_clock_stands_still(daemon, fakes, folder, clock):
         assert answer.status == 200 and answer.json()["status"] == "valid"
     daemon.stop()
     assert secrets(daemon) == {f"token/{platform}/{name}" for platform, name in ACCOUNTS}
+
+
+def test_the_machine_was_suspended(streamhold, fakes, folder, plain):
+    """Clocks that go on during suspend have gone on, and timers have not: what is due is done
+    soon after waking, once, and not as after a clock that was set."""
+    asleep = folder / "asleep"
+    asleep.write_bytes(struct.pack("=q", 0))
+    daemon = streamhold(
+        fakes.config(folder), build=plain,
+        environment={"LD_PRELOAD": str(plain / "tests" / "suspend.so"),
+                     "STREAMHOLD_SUSPEND": str(asleep)})
+    fakes.register(daemon)
+    for platform in NAMES:
+        fakes[platform].set(access_life_s=LIFE_S)
+        put_credentials(daemon, platform)
+        assert login(daemon, platform).status == 200
+    time.sleep(1)
+    assert refreshes(fakes) == []
+    validated = len(fakes["twitch"].asked("validate"))
+    with open(asleep, "r+b") as clock:
+        clock.write(struct.pack("=q", SLEPT_S))
+    waking = Stopwatch()
+    waking.wait(lambda: len(refreshes(fakes)) >= len(NAMES), 12)
+    waking.wait(lambda: len(fakes["twitch"].asked("validate")) > validated, 12)
+    time.sleep(1)
+    assert len(refreshes(fakes)) == len(NAMES)
+    for platform in NAMES:
+        answer = daemon.get(f"/oauth/status/{platform}/{USER}")
+        assert answer.json()["status"] == "valid" and "trouble" not in answer.json()
+    assert "the clock was set" not in daemon.text_log()
