@@ -12,8 +12,8 @@
  *
  * "ready" is printed when all threads are traced and rest. Lines begin with the accept4
  * of the request that the caller then makes. Ends with "killed", or lets go of the
- * process when it is itself ended. Started by test_refresh_calls.py; needs root, since
- * the daemons are not dumpable.
+ * process when it is itself ended. Started by test_refresh_calls.py and others; needs
+ * root, since the daemons are not dumpable.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -51,7 +51,7 @@ struct place {
 
 /* What a crash afterwards cannot undo. */
 static const uint64_t effects[] = { SYS_write, SYS_writev, SYS_pwrite64, SYS_sendto,
-	SYS_sendmsg, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_unlink };
+	SYS_sendmsg, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_unlink, SYS_rename };
 
 static struct thread threads[THREADS_MAX];
 static unsigned thread_count;

@@ -1,9 +1,7 @@
-"""kill -9 of the broker at each system call of a refresh, and at random instants, under three
-policies of the platform. Whatever call was the last: the login is kept wherever it can be, the
-token that is handed out works, and the platform is asked once more at most."""
+"""kill -9 of the broker at each system call of a refresh, under three policies of the platform.
+Whatever call was the last: the login is kept wherever it can be, the token that is handed out
+works, and the platform is asked once more at most."""
 import collections
-import os
-import random
 import select
 import signal
 import subprocess
@@ -11,37 +9,11 @@ import time
 
 import pytest
 
-from tests.crash.lone_broker import LoneBroker, Prepared
+from tests.crash.refresh_stage import EACH, LONG, check_rest, make   # noqa: F401
 
-LONG = bool(os.environ.get("STREAMHOLD_LONG"))
-# family: single use, a second use ends the grant. Google does not rotate (facts C.5), what Twitch
-# does is reported both ways (A.5).
-KICK = [("kick", "never"), ("kick", "grace"), ("kick", "family")]
-OTHERS = [("twitch", "family"), ("youtube", "never")]
-MORE = [("twitch", "never"), ("twitch", "grace")]
-EACH = KICK + OTHERS + (MORE if LONG else [])
 SWEEP_S = 20            # for the calls under one policy at Kick, which take about so long
 LEAST = {"kick": 40, "twitch": 10, "youtube": 10}       # kills, however busy the machine is
-INSTANTS = 200 if LONG else 10
 TRIES = 3               # for a call that something else came before
-
-
-@pytest.fixture
-def make(streamhold, fakes, folder, plain):
-    """A prepared login and a broker for it, by policy."""
-    if os.geteuid() != 0:
-        pytest.skip("the broker is not dumpable: tracing it needs root")
-    brokers = []
-
-    def start(platform, rotation, refreshed=False):
-        prepared = Prepared(streamhold, fakes, folder, plain, rotation, refreshed,
-                            platform=platform)
-        brokers.append(LoneBroker(prepared, plain))
-        return prepared, brokers[-1]
-
-    yield start
-    for broker in brokers:
-        broker.close()
 
 
 class Tracer:
@@ -63,12 +35,12 @@ class Tracer:
         return bool(self.lines) and self.lines[-1] == "killed"
 
 
-def trace(broker, build):
-    """The stops of a whole refresh, from the command's connection to its answer."""
+def trace(broker, build, *words):
+    """The stops of a whole refresh, or of another command, from its connection to its answer."""
     broker.start()
     broker.rest()
     tracer = Tracer(broker, build)
-    done = broker.cli("refresh", broker.prepared.account)
+    done = broker.cli(*(words or ("refresh", broker.prepared.account)))
     assert done.returncode == 0, done.stderr
     assert not tracer.end()
     broker.stop()
@@ -82,12 +54,12 @@ def way(lines, place):
     return [line.split()[1::2] for line in own if line.endswith("effect")]
 
 
-def kill_at(broker, build, place):
+def kill_at(broker, build, place, *words):
     """Whether the broker was killed there; all its stops until then."""
     broker.start()
     broker.rest()
     tracer = Tracer(broker, build, place)
-    asking = subprocess.Popen(broker.command("refresh", broker.prepared.account),
+    asking = subprocess.Popen(broker.command(*(words or ("refresh", broker.prepared.account))),
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while asking.poll() is None and tracer.process.poll() is None:
@@ -102,44 +74,6 @@ def kill_at(broker, build, place):
         # The tracer may be let go between its kill and its word of it.
         killed = broker.stop(or_killed=True) == -signal.SIGKILL
     return killed, tracer.lines
-
-
-def check_rest(prepared, broker, rotation):
-    """Starts a broker after a kill and holds it to what is promised. How it ended."""
-    prepared.fake.settle()      # a request may have been on its way when the broker died
-    stored = prepared.is_stored()
-    noted = prepared.look("SELECT count(*) FROM refreshes") != [(0,)]
-    spent = stored or prepared.spent()
-    before = len(prepared.refreshes())
-    assert not (stored and noted), "fresh tokens and the note of their refresh"
-    assert noted or stored or before == 0, "a token was sent without a note"
-    broker.start()
-    assert broker.come_to_rest() == noted, broker.log()
-    account = broker.account()
-    used = collections.Counter(prepared.refreshes())
-    lost = rotation == "family" and spent and not stored
-    # One retry, and where that is refused the token before, once.
-    again = lost and prepared.has_previous and prepared.platform != "twitch"
-    tries = 0 if not noted else 2 if again else 1
-    assert len(prepared.refreshes()) - before == tries, broker.log()
-    assert max(used.values(), default=0) <= 2
-    handed = broker.cli("token", "get", prepared.account)
-    if lost:
-        how = "lost"
-        assert account["status"] == "reauth_required", broker.log()
-        assert account["reason"] and account["since"]
-        assert handed.returncode == 4 and not handed.stdout
-    else:
-        how = "new" if stored else "old" if not noted else "again"
-        assert account["status"] == "valid", broker.log()
-        assert handed.returncode == 0, handed.stderr
-        assert prepared.token_works(handed.stdout.strip()), broker.log()
-    broker.stop()
-    rows = dict(prepared.daemon.sql("SELECT name, length(sealed) FROM secrets"))
-    assert prepared.daemon.sql("SELECT count(*) FROM refreshes") == [(0,)]
-    assert (f"token/{prepared.account}" in rows) == (how != "lost")
-    assert prepared.daemon.sql("PRAGMA integrity_check") == [("ok",)]
-    return how
 
 
 def sweep(prepared, broker, build, rotation, places, seconds, wanted):
@@ -192,8 +126,9 @@ def spread(places):
 
 
 @pytest.mark.parametrize("platform, rotation", EACH)
-def test_kill_at_each_system_call(make, plain, platform, rotation):
-    """At Kick as many as the time allows, at the others a thinner choice; all in the long run."""
+def test_kill_at_each_system_call(make, plain, platform, rotation, record_property):
+    """At Kick as many as the time allows, at the others a thinner choice; all in the long run.
+    The end of a run says how many were left out."""
     prepared, broker = make(platform, rotation)
     places = trace(broker, plain)
     assert len(places) > 100
@@ -201,38 +136,10 @@ def test_kill_at_each_system_call(make, plain, platform, rotation):
     ends, missed, strayed = sweep(prepared, broker, plain, rotation, places,
                                   SWEEP_S if platform == "kick" else 0, wanted)
     kills = sum(ends.values())
+    record_property("left_out", len(places) - kills - len(missed))
+    record_property("left_out_of", len(places))
     print(f"{platform} {rotation}: {kills} kills at {len(places)} stops, {len(missed)} not "
           f"reached, {len(strayed)} by another way, {dict(ends)}")
     assert kills >= (len(places) - 5 if LONG else LEAST[platform])
     assert len(strayed) <= kills // 4
     assert wanted <= set(ends), "the sweep spans the whole of a refresh"
-
-
-@pytest.mark.parametrize("refreshed", [False, True], ids=["first", "second"])
-@pytest.mark.parametrize("platform, rotation", EACH if LONG else KICK)
-def test_kill_at_random_instants_of_a_refresh(make, platform, rotation, refreshed):
-    """Of the first refresh after the login, and of one that finds a token before it."""
-    seed = int(os.environ.get("STREAMHOLD_SEED", time.time()))
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    prepared, broker = make(platform, rotation, refreshed)
-    broker.start()
-    broker.rest()
-    began = time.monotonic()
-    assert broker.cli("refresh", prepared.account).returncode == 0
-    whole = time.monotonic() - began
-    broker.stop()
-    ends = collections.Counter()
-    while sum(ends.values()) < INSTANTS or (len(ends) < 2 and sum(ends.values()) < 5 * INSTANTS):
-        prepared.restore()
-        broker.start()
-        asking = subprocess.Popen(broker.command("refresh", prepared.account),
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0, whole))
-        broker.kill()
-        asking.kill()
-        asking.wait(10)
-        ends[check_rest(prepared, broker, rotation)] += 1
-    print(f"{platform} {rotation}: {sum(ends.values())} kills within {whole * 1000:.0f} ms, "
-          f"{dict(ends)}")
-    assert len(ends) >= 2

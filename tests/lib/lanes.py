@@ -4,6 +4,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # Files that take longest, as a run with --durations=0 tells; the others follow as they come.
 LONGEST = ["tests/packaging", "tests/system/test_refresh.py", "tests/crash/test_refresh_calls.py",
+           "tests/crash/test_refresh_instants.py",
            "tests/system/test_subscriptions.py", "tests/system/test_keyring_grid.py",
            "tests/system/test_refresh_clock.py", "tests/system/test_scenarios.py",
            "tests/system/test_cli_device.py", "tests/system/test_deliveries.py",

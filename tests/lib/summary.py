@@ -1,6 +1,12 @@
-"""Prints what a run came to, from pytest's reports, as the last line "N passed, N failed"."""
+"""Prints what a run came to, from pytest's reports, as the last line "N passed, N failed"; before
+it, of how much a short run did a part only (the property `left_out` of tests)."""
 import sys
 import xml.etree.ElementTree as tree
+
+
+def property_sum(suites, name):
+    return sum(int(one.get("value")) for suite in suites for one in suite.iter("property")
+               if one.get("name") == name)
 
 
 def main():
@@ -19,6 +25,10 @@ def main():
     # 5 is "no tests collected"; anything else but 0 and 1 is a run that broke off.
     if status not in (0, 1) and failed == 0:
         failed = 1
+    left_out = property_sum(suites, "left_out")
+    if left_out:
+        print(f"{left_out} of {property_sum(suites, 'left_out_of')} stops of refreshes were left "
+              "out, which STREAMHOLD_LONG=1 has")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0
 

@@ -19,6 +19,7 @@
 #include "broker/store/store.h"
 #include "broker/store/store_secret.h"
 #include "broker/vault/vault.h"
+#include "broker/vault/vault_move.h"
 #include "common/alloc.h"
 #include "common/config.h"
 #include "common/paths.h"
@@ -364,6 +365,98 @@ test_what_a_crash_left_of_a_new_key_is_no_hindrance(void **state)
 	assert_int_equal(open_vault(f), 0);
 }
 
+/* The row of `keep`, as a rotation has left it. */
+static int
+run_load(struct store_job *job, struct db *db)
+{
+	struct buf *sealed = ((struct keep_job *)job)->sealed;
+	uint64_t generation;
+	bool found;
+
+	buf_clear(sealed);
+	return store_secret_get(db, "client/x", &found, &generation, sealed);
+}
+
+static void
+expect_kept(struct fixture *f)
+{
+	struct keep_job job = { .job = { .run = run_load, .done = on_kept },
+		.sealed = &f->sealed };
+
+	store_run_now(f->store, &job.job);
+	assert_int_equal(job.result, 0);
+	assert_int_equal(unseal(f, "client/x", 1), 0);
+	assert_string_equal(secret_text(&f->plain), "secret");
+}
+
+static void
+rotate(struct fixture *f)
+{
+	struct vault_move_state state;
+
+	assert_int_equal(vault_move_start(f->vault, VAULT_MOVE_ROTATE, f->error), 0);
+	do {
+		event_base_loop(f->base, EVLOOP_ONCE);
+		vault_move_state(f->vault, &state);
+	} while (state.to);
+	assert_int_equal(state.moved, 1);
+}
+
+static void
+move_file(const char *from, const char *to)
+{
+	assert_int_equal(rename(from, to), 0);
+}
+
+/* A crash came between the commit that ends a rotation and the renaming. */
+static void
+test_a_new_key_that_is_not_in_its_place_is_put_there(void **state)
+{
+	struct fixture *f = *state;
+	char old[100];
+	char next[100];
+
+	snprintf(old, sizeof(old), "%s/old", f->folder);
+	snprintf(next, sizeof(next), "%s.next", f->paths.key_file);
+	assert_int_equal(open_vault(f), 0);
+	keep(f);
+	assert_int_equal(link(f->paths.key_file, old), 0);
+	rotate(f);
+	expect_kept(f);
+	assert_int_equal(access(next, F_OK), -1);
+	shut(f);
+	move_file(f->paths.key_file, next);
+	move_file(old, f->paths.key_file);
+	assert_int_equal(open_vault(f), 0);
+	expect_kept(f);
+	assert_int_equal(access(next, F_OK), -1);
+	shut(f);
+	assert_int_equal(open_vault(f), 0);
+	expect_kept(f);
+}
+
+/* A crash came between the new key and the note that a rotation begins. */
+static void
+test_a_new_key_of_a_rotation_that_did_not_begin_is_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char *path = f->paths.key_file;
+	char *next = xasprintf("%s.next", path);
+
+	assert_int_equal(open_vault(f), 0);
+	keep(f);
+	shut(f);
+	f->paths.key_file = next;
+	write_key(f, 32, 0600);
+	f->paths.key_file = path;
+	assert_int_equal(open_vault(f), 0);
+	expect_kept(f);
+	rotate(f);
+	expect_kept(f);
+	assert_int_equal(access(next, F_OK), -1);
+	free(next);
+}
+
 /* No helper lies beside this program, so the keyring stays away. */
 static void
 test_a_keyring_that_is_away_is_told_and_nothing_else_is_used(void **state)
@@ -457,6 +550,9 @@ main(void)
 		WITH_FIXTURE(test_unusable_key_files_are_named_with_the_remedy),
 		WITH_FIXTURE(test_a_configured_key_file_is_used_and_never_made),
 		WITH_FIXTURE(test_what_a_crash_left_of_a_new_key_is_no_hindrance),
+		WITH_FIXTURE(test_a_new_key_that_is_not_in_its_place_is_put_there),
+		WITH_FIXTURE(
+		    test_a_new_key_of_a_rotation_that_did_not_begin_is_nothing),
 		WITH_FIXTURE(
 		    test_a_keyring_that_is_away_is_told_and_nothing_else_is_used),
 		WITH_FIXTURE(test_a_choice_is_kept),
