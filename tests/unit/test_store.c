@@ -2,9 +2,11 @@
  * The database's thread: jobs that gather share a commit, results come on the loop,
  * and who may open the file.
  */
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 #include "broker/store/store_schema.h"
+#include "broker/store/store_secret.h"
 #include "store_fixture.h"
 
 /* Jobs. */
@@ -610,6 +612,95 @@ a_long_path_does_not_overrun_the_sentence(void **state)
 #define WITH_FOLDER(name) \
 	cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
+#define UPDATES 10000
+#define UPDATES_OF_A_JOB 100
+
+struct update_job {
+	struct store_job job;
+	unsigned from;
+	bool over; /* the rows go */
+	int result;
+};
+
+static int
+run_updates(struct store_job *store_job, struct db *db)
+{
+	struct update_job *job = (struct update_job *)store_job;
+	char name[32];
+	int result = 0;
+	unsigned i;
+
+	for (i = job->from; result == 0 && i < job->from + UPDATES_OF_A_JOB; i++) {
+		struct buf sealed = BUF_EMPTY;
+		unsigned times;
+
+		snprintf(name, sizeof(name), "token/%u", i % 7);
+		for (times = 0; times < 1 + i % 40; times++)
+			buf_printf(&sealed, "CANARY%010u", i);
+		result = job->over ? store_secret_delete(db, name)
+				   : store_secret_put(db, name, i, &sealed);
+		buf_clear(&sealed);
+	}
+	return result;
+}
+
+static void
+on_updated(struct store_job *store_job, int result)
+{
+	((struct update_job *)store_job)->result = result;
+}
+
+static unsigned
+count_canaries(void)
+{
+	static const char canary[] = "CANARY";
+	FILE *file = fopen(path, "rb");
+	unsigned count = 0;
+	size_t fit = 0;
+	int byte;
+
+	assert_non_null(file);
+	while ((byte = getc(file)) != EOF) {
+		fit = byte == canary[fit] ? fit + 1 : byte == canary[0];
+		count += fit == sizeof(canary) - 1;
+		fit %= sizeof(canary) - 1;
+	}
+	(void)fclose(file);
+	return count;
+}
+
+/* Sealed values are overwritten when they change or go; the same rows left by an SQLite
+ * that does not are found. */
+static void
+ten_thousand_updates_leave_nothing_in_the_free_pages(void **state)
+{
+	struct update_job job = { .job = { .run = run_updates, .done = on_updated } };
+	sqlite3 *db;
+
+	(void)state;
+	for (; job.from < UPDATES; job.from += UPDATES_OF_A_JOB) {
+		store_run_now(store, &job.job);
+		assert_int_equal(job.result, 0);
+	}
+	close_store();
+	assert_true(count_canaries() > 0);
+	open_store();
+	job.from = 0;
+	job.over = true;
+	store_run_now(store, &job.job);
+	assert_int_equal(job.result, 0);
+	close_store();
+	assert_int_equal(count_canaries(), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+			     "PRAGMA secure_delete=OFF; INSERT INTO secrets VALUES "
+			     "('x', 1, CAST('CANARY' AS BLOB)); DELETE FROM secrets;",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(count_canaries(), 1);
+}
+
 int
 main(void)
 {
@@ -630,6 +721,7 @@ main(void)
 		WITH_STORE(a_job_that_cannot_wait_is_done_at_once),
 		WITH_STORE(sizes_are_those_of_the_files),
 		WITH_STORE(the_promises_pragmas_are_in_force),
+		WITH_STORE(ten_thousand_updates_leave_nothing_in_the_free_pages),
 		WITH_FOLDER(the_files_are_their_owners),
 		WITH_FOLDER(what_is_stored_is_there_when_opened_again),
 		WITH_FOLDER(a_second_broker_is_told_who_holds_it),
