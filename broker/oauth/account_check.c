@@ -234,7 +234,9 @@ judge(struct account_check *asked, struct fetch_reply *reply)
 		answer(asked);
 		return;
 	}
-	if (asked->identity.life_known)
+	/* A clock that is behind the moment at which the tokens came is wrong, and an
+	 * expiry by it would be over as soon as the clock is right again. */
+	if (asked->identity.life_known && reply->started_at >= account->row.obtained_at)
 		asked->expires_at = reply->started_at + asked->identity.life_s * 1000;
 	if (asked->platform->check->tells_name && account->row.display_name &&
 	    asked->identity.login && account->row.login &&

@@ -13,6 +13,8 @@
 
 /* What passes at once on the clocks that go on during suspend. */
 static time_t slept_s;
+/* And what the wall clock was set back by. */
+static time_t set_back_s;
 
 int
 clock_gettime(clockid_t clock, struct timespec *now)
@@ -21,6 +23,8 @@ clock_gettime(clockid_t clock, struct timespec *now)
 
 	if (clock == CLOCK_BOOTTIME || clock == CLOCK_REALTIME)
 		now->tv_sec += slept_s;
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec -= set_back_s;
 	return result;
 }
 
@@ -544,6 +548,22 @@ test_a_corrected_expiry_leaves_a_back_off_alone(void **state)
 }
 
 static void
+test_an_expiry_by_a_clock_that_is_behind_the_login_is_not_believed(void **state)
+{
+	struct harness *h = *state;
+	uint64_t before;
+
+	log_in(h, "twitch", twitch_routes);
+	before = account(h, "twitch")->expires_at;
+	set_back_s = 100000;
+	assert_string_equal(check(h, "twitch"), "good");
+	wait_ms(h, 100);
+	set_back_s = 0;
+	assert_int_equal(account(h, "twitch")->expires_at, before);
+	assert_int_equal(asked(h, "POST /token"), 0);
+}
+
+static void
 test_every_token_is_checked_when_the_clock_was_set(void **state)
 {
 	struct harness *h = *state;
@@ -603,6 +623,8 @@ main(void)
 		TEST(test_a_token_that_cannot_be_read_holds_no_other_up),
 		TEST(test_accounts_that_wait_for_their_platform_are_tried_in_turn),
 		TEST(test_a_corrected_expiry_leaves_a_back_off_alone),
+		TEST(
+		    test_an_expiry_by_a_clock_that_is_behind_the_login_is_not_believed),
 		TEST(test_every_token_is_checked_when_the_clock_was_set),
 		TEST(test_a_fresh_token_that_is_refused_is_checked_again_soon),
 	};
