@@ -2,6 +2,8 @@
  * Logging in, from client credentials to stored tokens, with everything that can come
  * in between (design.md 3.1, 3.2 and 9).
  */
+#include <sqlite3.h>
+
 #include "tests/flow/broker_harness.h"
 
 #define SECRET "CANARY-client-secret"
@@ -745,6 +747,49 @@ test_starting_needs_credentials_a_platform_and_a_name(void **state)
 	    "invalid_request");
 }
 
+/* Of a broker that does not run. */
+static void
+refuse_accounts(const struct harness *h)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(h->broker.paths.database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+			     "CREATE TRIGGER refuse BEFORE INSERT ON accounts BEGIN "
+			     "SELECT RAISE(ABORT, 'no'); END",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The person is told that the login failed, so its tokens must not live on. */
+static void
+test_tokens_that_cannot_be_stored_are_revoked(void **state)
+{
+	struct harness *h = *state;
+	char login[128];
+	const char *said;
+	size_t i;
+
+	harness_stop(h);
+	refuse_accounts(h);
+	harness_start(h);
+	for (i = 0; i < sizeof(platforms) / sizeof(platforms[0]); i++) {
+		const char *platform = platforms[i].platform;
+
+		stub_forget(&h->stub);
+		prepare(h, i, false, login);
+		said = harness_expect_failure(
+		    h, finish(platform, login, CODE), "storage_failed");
+		assert_non_null(strstr(said, "Start the login again"));
+		assert_true(h->stub.request_count > platforms[i].requests);
+		assert_int_equal(strncmp(h->stub.requests[platforms[i].requests],
+				     "POST /revoke", 12),
+		    0);
+		harness_expect_failure(h, get(platform, "Streamer123"), "no_token");
+	}
+}
+
 int
 main(void)
 {
@@ -768,6 +813,7 @@ main(void)
 		WITH_HARNESS(test_failed_exchanges_store_nothing_and_say_why),
 		WITH_HARNESS(test_a_platform_that_is_away_is_said),
 		WITH_HARNESS(test_another_account_is_revoked_and_turned_away),
+		WITH_HARNESS(test_tokens_that_cannot_be_stored_are_revoked),
 		WITH_HARNESS(
 		    test_another_account_is_kept_under_its_own_name_when_adopted),
 		WITH_HARNESS(test_a_stored_google_account_survives_a_stray_login_of_it),
