@@ -240,8 +240,8 @@ test_one_that_is_refused_by_the_check_is_not_given_out(void **state)
 	} while (!stats.checked_at);
 	assert_int_equal(h->stub.request_count, 1);
 	assert_non_null(strstr(h->stub.requests[0], "Authorization: OAuth APP-1\r\n"));
-	/* And every hour from then on (facts A.8), by a clock that goes on during suspend:
-	 * the timer does not, so it looks every minute. */
+	/* And every hour from then on (facts A.8), by a clock that goes on during
+	 * suspend: the timer does not, so it looks every minute. */
 	tokens = h->broker.accounts->app_tokens;
 	assert_in_range(
 	    tokens->state[CONFIG_PLATFORM_TWITCH].check_due - time_boot_ms(), 3500000,
