@@ -52,6 +52,7 @@ static const struct {
 	{ MSG_delivery, CLIENT_webhook, on_delivery },
 	{ MSG_events_list, BOTH_ENDS, on_events_list },
 	{ MSG_event_get, BOTH_ENDS, on_event_get },
+	{ MSG_events_handed, CLIENT_api, on_events_handed },
 
 	{ MSG_trigger, CLIENT_admin, on_trigger },
 	{ MSG_consumer_put, BOTH_ENDS, on_consumer_put },

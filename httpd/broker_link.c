@@ -333,6 +333,13 @@ link_is_up(const struct broker_link *link)
 	return link->chan && chan_is_ready(link->chan);
 }
 
+void
+link_tell(struct broker_link *link, const struct proto_msg *msg)
+{
+	if (link_is_up(link))
+		(void)chan_send(link->chan, 0, msg);
+}
+
 /* Counters. */
 
 static void

@@ -104,6 +104,9 @@ int link_ask(struct broker_link *link, struct link_request *request,
 /* Forgets a request; harmless when it is not in use. */
 void link_cancel(struct broker_link *link, struct link_request *request);
 
+/* Sends a notification. Without a broker it is lost. */
+void link_tell(struct broker_link *link, const struct proto_msg *msg);
+
 /* Counts one; the broker is told at most once every COUNT_MS. */
 void link_count(struct broker_link *link, enum link_counter counter);
 

@@ -4,7 +4,7 @@
  *   ask     where events end, the first time; then for what comes after feed_last. The
  *           broker answers when there is something, or after FEED_WAIT_MS with nothing
  *   keep    each event, in a ring whose oldest give way
- *   tell    stream.c, once for each answer
+ *   tell    stream.c, once for each answer; and the broker what some reader got
  *   pause   FEED_PAUSE_MS, so that the work for many single events is bounded
  *
  * A broker that was started with an older database, a backup that was put back, does
@@ -43,9 +43,10 @@ struct feed {
 	struct proto_msg msg;
 	struct link_request ask;
 	struct event *pause;
-	size_t rows;               /* of the answer that is coming */
-	struct sse_frame frame;    /* the event that is coming */
-	struct feed_event *coming; /* what is known of it */
+	struct proto_events_handed given; /* not told yet; `last` 0: nothing */
+	size_t rows;                      /* of the answer that is coming */
+	struct sse_frame frame;           /* the event that is coming */
+	struct feed_event *coming;        /* what is known of it */
 };
 
 static void ask(struct feed *feed);
@@ -108,6 +109,35 @@ feed_at(const struct feed *feed, size_t place)
 {
 	return place < feed->count ? feed->ring[(feed->first + place) % FEED_EVENTS_MAX]
 				   : NULL;
+}
+
+/* What readers get. */
+
+void
+feed_tell_given(struct feed *feed)
+{
+	const struct proto_msg msg = { .type = MSG_events_handed,
+		.events_handed = feed->given };
+
+	if (feed->given.last == 0)
+		return;
+	feed->given = (struct proto_events_handed){ .last = 0 };
+	link_tell(feed->httpd->link, &msg);
+}
+
+void
+feed_give(struct feed *feed, size_t place)
+{
+	struct feed_event *event = feed->ring[(feed->first + place) % FEED_EVENTS_MAX];
+
+	if (event->given)
+		return;
+	event->given = true;
+	if (feed->given.last + 1 != event->seq)
+		feed_tell_given(feed);
+	if (feed->given.last == 0)
+		feed->given.first = event->seq;
+	feed->given.last = event->seq;
 }
 
 /* An event from its rows. */
@@ -291,6 +321,7 @@ ask(struct feed *feed)
 		    .limit = FEED_PAGE_EVENTS,
 		    .bytes = FEED_PAGE_BYTES,
 		    .follow = true,
+		    .offer = true,
 		    .run = feed->known ? feed->run : 0,
 		    .replays = feed->replays,
 		    .wait_ms = feed->known ? FEED_WAIT_MS : 0,

@@ -26,6 +26,7 @@ struct feed_event {
 	struct event_facts facts;
 	struct buf frame;
 	size_t size; /* bytes of memory */
+	bool given;  /* to some reader */
 	char texts[];
 };
 
@@ -56,6 +57,11 @@ uint64_t feed_last(const struct feed *feed);
  * beyond the newest. Places change when events come. */
 size_t feed_place(const struct feed *feed, uint64_t after);
 const struct feed_event *feed_at(const struct feed *feed, size_t place);
+
+/* The event at a place is given to a reader. The broker, which measures how long that
+ * took, is told with feed_tell_given at the end of each round. */
+void feed_give(struct feed *feed, size_t place);
+void feed_tell_given(struct feed *feed);
 
 /* What is kept, for the log. */
 size_t feed_count(const struct feed *feed);

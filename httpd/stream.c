@@ -135,7 +135,7 @@ say_gap(struct stream *stream, uint64_t next, const char *reason)
 static bool
 fill(struct stream *stream)
 {
-	const struct feed *feed = stream->streams->feed;
+	struct feed *feed = stream->streams->feed;
 	const struct event_filter filter = event_query_filter(&stream->query);
 	struct buf *out = conn_out(stream->conn);
 	size_t place = feed_place(feed, stream->cursor);
@@ -143,13 +143,16 @@ fill(struct stream *stream)
 	bool any = false;
 
 	while (buf_length(out) < STREAM_OUTPUT_HIGH && (event = feed_at(feed, place))) {
-		place++;
 		stream->cursor = event->seq;
-		if (!event_filter_fits(&filter, &event->facts))
-			continue;
-		buf_add(out, buf_bytes(&event->frame), buf_length(&event->frame));
-		any = true;
+		if (event_filter_fits(&filter, &event->facts)) {
+			buf_add(
+			    out, buf_bytes(&event->frame), buf_length(&event->frame));
+			feed_give(feed, place);
+			any = true;
+		}
+		place++;
 	}
+	feed_tell_given(feed);
 	if (!feed_at(feed, place) && stream->cursor < feed_last(feed))
 		stream->cursor = feed_last(feed);
 	return any;

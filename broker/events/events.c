@@ -6,7 +6,8 @@
  *   answer  an `event` row each, composed (event_json.h), its further bytes as
  *           `event_part`, then `list_end`
  *
- * event_get does the same for one event.
+ * event_get does the same for one event. events_handed tells which of the events that
+ * were only offered somebody got.
  */
 #include <stdlib.h>
 
@@ -35,6 +36,7 @@ struct events_flow {
 	uint64_t after;                 /* as it was asked for */
 	struct store_event_query query; /* `after` moves on while waiting */
 	bool follow;
+	bool offer;       /* the asker tells later what somebody got */
 	uint64_t replays; /* one more than the last that is known, 0: none wanted */
 	uint64_t run;     /* of the broker that it followed before, 0: none */
 	uint64_t oldest;
@@ -174,7 +176,7 @@ send_replays(struct events_flow *flow)
 static void
 answer_page(struct events_flow *flow, const struct events_page *page, uint64_t seen)
 {
-	const struct broker *broker = flow->flow.broker;
+	struct broker *broker = flow->flow.broker;
 	const uint64_t stored = hub_last_seq(broker);
 	const struct proto_msg span = { .type = MSG_events_span,
 		.events_span = { .oldest = flow->oldest,
@@ -188,8 +190,12 @@ answer_page(struct events_flow *flow, const struct events_page *page, uint64_t s
 		flow_row(&flow->flow, &span);
 		send_replays(flow);
 	}
-	for (i = 0; flow->follow && i < page->count; i++)
-		latency_handed(flow->flow.broker, &page->events[i], time_now_ms());
+	for (i = 0; flow->follow && i < page->count; i++) {
+		if (flow->offer)
+			latency_offered(broker, &page->events[i]);
+		else
+			latency_handed(broker, &page->events[i], time_now_ms());
+	}
 	answer(flow, page, seen);
 }
 
@@ -313,6 +319,7 @@ on_events_list(struct client *client, struct proto_msg *msg)
 	store_event_query_copy(&flow->query, &query);
 	flow->after = wanted->after;
 	flow->follow = wanted->follow;
+	flow->offer = wanted->offer;
 	flow->replays = wanted->replays;
 	flow->run = wanted->run;
 	if (wanted->follow && wanted->wait_ms)
@@ -353,4 +360,14 @@ on_event_get(struct client *client, struct proto_msg *msg)
 	flow->trouble = "the event could not be read";
 	flow_wait(&flow->flow, cancel,
 	    events_read_one(client->broker, wanted->seq, wanted->id, on_one, flow));
+}
+
+/* What came of offered events. */
+
+void
+on_events_handed(struct client *client, struct proto_msg *msg)
+{
+	const struct proto_events_handed *handed = &msg->events_handed;
+
+	latency_taken(client->broker, handed->first, handed->last, time_now_ms());
 }

@@ -19,8 +19,9 @@ struct store_event;
 void
 events_send(struct flow *flow, const struct store_event *event, uint32_t extra_flags);
 
-/* Messages `events_list` and `event_get`. */
+/* Messages `events_list`, `event_get` and `events_handed`. */
 dispatch_fn on_events_list;
 dispatch_fn on_event_get;
+dispatch_fn on_events_handed;
 
 #endif

@@ -29,12 +29,18 @@ struct type {
 	struct measure ways[LATENCY_WAYS];
 };
 
+/* An event that is offered, or was handed out. */
+struct offer {
+	uint64_t seq;
+	struct type *type; /* NULL: it was handed out */
+	int64_t received_at;
+};
+
 struct latency {
 	struct type *types[LATENCY_TYPES_MAX + 1]; /* the last is LATENCY_OTHER */
 	size_t count;
-	int64_t window; /* number of the present one */
-	uint64_t
-	    handed[HANDED_MAX]; /* seqs that were handed out, by seq % HANDED_MAX */
+	int64_t window;                  /* number of the present one */
+	struct offer offers[HANDED_MAX]; /* by seq % HANDED_MAX */
 };
 
 static struct type *
@@ -109,17 +115,43 @@ latency_stored(struct broker *broker, const struct store_delivery *row)
 }
 
 void
-latency_handed(struct broker *broker, const struct store_event *event, int64_t now)
+latency_offered(struct broker *broker, const struct store_event *event)
 {
 	struct latency *latency = broker->latency;
-	uint64_t *last = latency ? &latency->handed[event->seq % HANDED_MAX] : NULL;
+	struct offer *offer =
+	    latency ? &latency->offers[event->seq % HANDED_MAX] : NULL;
 
-	if (!last || event->seq <= *last || event->flags & EVENT_ASKED_FOR)
-		return;
-	*last = event->seq;
-	if (now - event->received_at <= LATENCY_LIVE_MS)
-		add(latency, find(latency, event->type), LATENCY_HANDOUT,
-		    now - event->received_at);
+	if (offer && event->seq > offer->seq && !(event->flags & EVENT_ASKED_FOR))
+		*offer = (struct offer){ .seq = event->seq,
+			.type = find(latency, event->type),
+			.received_at = event->received_at };
+}
+
+void
+latency_taken(struct broker *broker, uint64_t first, uint64_t last, int64_t now)
+{
+	struct latency *latency = broker->latency;
+	struct offer *offer;
+	uint64_t n;
+
+	/* A front says what it likes, and there are no more of them than this. */
+	for (n = 0; latency && n < HANDED_MAX && n <= last - first && first <= last;
+	     n++) {
+		offer = &latency->offers[(last - n) % HANDED_MAX];
+		if (offer->seq != last - n || !offer->type)
+			continue;
+		if (now - offer->received_at <= LATENCY_LIVE_MS)
+			add(latency, offer->type, LATENCY_HANDOUT,
+			    now - offer->received_at);
+		offer->type = NULL;
+	}
+}
+
+void
+latency_handed(struct broker *broker, const struct store_event *event, int64_t now)
+{
+	latency_offered(broker, event);
+	latency_taken(broker, event->seq, event->seq, now);
 }
 
 static void

@@ -35,6 +35,13 @@ void latency_stored(struct broker *broker, const struct store_delivery *row);
 void
 latency_handed(struct broker *broker, const struct store_event *event, int64_t now);
 
+/* An event is given to a front whose readers may want it or not: nothing is counted. */
+void latency_offered(struct broker *broker, const struct store_event *event);
+
+/* Offered events from `first` to `last` are handed to somebody, as above. What was not
+ * offered, or is not among the newest any more, is passed over. */
+void latency_taken(struct broker *broker, uint64_t first, uint64_t last, int64_t now);
+
 /* One type. Quantiles are microseconds over the window, 0: none. */
 struct latency_quantiles {
 	uint64_t count; /* in the window */

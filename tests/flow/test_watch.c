@@ -206,6 +206,43 @@ notices(const char *type)
 	uint64_t count = 0;
 	size_t i;
 
+static void
+what_is_offered_counts_when_it_is_taken(void **state)
+{
+	char type[] = CHAT;
+	struct store_event event = { .type = type, .received_at = 1000 };
+	const uint64_t first = 5000; /* more than what is remembered */
+
+	(void)state;
+	for (event.seq = first; event.seq < first + 4; event.seq++)
+		latency_offered(&broker, &event);
+	event.seq = first + 4;
+	event.flags = EVENT_SYNTHETIC;
+	latency_offered(&broker, &event);
+	event.flags = 0;
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 0);
+	/* Another gets one of them first, from the database. */
+	event.seq = first + 1;
+	latency_handed(&broker, &event, 1100);
+	latency_offered(&broker, &event);
+	latency_taken(&broker, first, first + 1, 1300);
+	latency_taken(&broker, first, first + 1, 1400);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 2);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].most, 300000);
+	/* What was not offered, nonsense, and a minute later. */
+	latency_taken(&broker, first + 4, first + 9, 1500);
+	latency_taken(&broker, first + 3, first + 2, 1500);
+	latency_taken(&broker, first - 4096, first - 1, 1500);
+	latency_taken(&broker, first + 3, first + 3, 1001 + LATENCY_LIVE_MS);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 2);
+	/* All there are, by a front that says more than that. */
+	latency_taken(&broker, 1, UINT64_MAX, 1500);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 2);
+	latency_taken(&broker, 1, first + 4, 1600);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 3);
+	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].most, 600000);
+}
+
 	RUN_UNTIL(store_backlog(broker.store) == 0);
 	(void)front_ask(&api, &list);
 	for (i = 0; i < api.count; i++)
@@ -323,3 +360,4 @@ main(void)
 
 	return cmocka_run_group_tests(tests, NULL, free_key);
 }
+		TEST(what_is_offered_counts_when_it_is_taken),

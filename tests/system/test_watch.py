@@ -118,15 +118,15 @@ def handout(daemon):
     return event["handout_ms"]
 
 
-def wait_counted(daemon, count):
+def wait_counted(daemon, count, kind="chat.message.sent"):
     end = time.monotonic() + 20
-    while (last := handed_count(daemon)) != count:
+    while (last := handed_count(daemon, kind)) != count:
         assert time.monotonic() < end, last
         time.sleep(0.05)
 
 
-def handed_count(daemon):
-    name = 'streamhold_handout_latency_seconds_count{type="chat.message.sent"} '
+def handed_count(daemon, kind="chat.message.sent"):
+    name = f'streamhold_handout_latency_seconds_count{{type="{kind}"}} '
     for line in daemon.get("/metrics").text.splitlines():
         if line.startswith(name):
             return int(float(line.removeprefix(name)))
@@ -144,6 +144,25 @@ def test_a_hand_out_to_a_stream_is_measured(daemon):
         wait_counted(daemon, 2)
     measured = handout(daemon)
     assert 0 <= measured["p50"] <= measured["p95"] <= measured["max"] < 20000
+
+
+def test_what_no_reader_of_the_stream_wants_is_not_handed_out(daemon):
+    """The front follows everything for its readers; what counts is what one of them was given."""
+    assert daemon.call("PUT", "/consumers/bot", {}).status == 200
+    with Stream(daemon.api_port, "?after=now&kind=follow") as stream, \
+            Stream(daemon.api_port, "?after=now&type=channel.followed") as other:
+        deliver(daemon)
+        deliver(daemon, "channel.followed")
+        deliver(daemon)
+        assert [one[1] for one in stream.take(1) + other.take(1)] == 2 * ["channel.followed"]
+        wait_counted(daemon, 1, "channel.followed")
+        time.sleep(0.3)
+        assert handed_count(daemon) == 0
+        # The first who gets it is the consumer, later.
+        assert len(daemon.get("/consumers/bot/events").json()["events"]) == 3
+        assert handed_count(daemon) == 2 and handed_count(daemon, "channel.followed") == 1
+    chat, = (one for one in status(daemon)["events"] if one["type"] == "chat.message.sent")
+    assert chat["handout_ms"]["p50"] >= 300
 
 
 def test_a_hand_out_to_a_consumer_that_asks_is_measured_once(daemon):
