@@ -96,6 +96,8 @@ write_fields(struct json_out *json, const struct store_event *event)
 	buf_add(json->buf, body, length);
 }
 
+/* Of bytes that are no JSON, or no longer those that were looked at, nobody can say
+ * which of them are a name: where one is to be hidden, nothing of them is shown. */
 static void
 write_payload(struct json_out *json, const struct store_event *event)
 {
@@ -112,7 +114,7 @@ write_payload(struct json_out *json, const struct store_event *event)
 			buf_add(json->buf, body, length);
 		return;
 	}
-	encoded = base64_encode(body, length);
+	encoded = base64_encode(body, event->flags & EVENT_MASKED ? 0 : length);
 	out_text(json, "payload_base64", encoded);
 	free(encoded);
 }

@@ -19,7 +19,6 @@
 #include "broker/events/ingest.h"
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_keys.h"
-#include "broker/events/mask.h"
 #include "broker/events/kick_upkeep.h"
 #include "broker/events/latency.h"
 #include "broker/events/ours.h"
@@ -262,7 +261,6 @@ static uint32_t
 flags_of(const struct ingest_job *job)
 {
 	const struct kick_event *view = &job->view;
-	const struct proto_bytes *body = &job->msg.delivery.body;
 	uint32_t flags = 0;
 
 	if (!ours_has(job->ingest->broker, view))
@@ -277,7 +275,7 @@ flags_of(const struct ingest_job *job)
 		flags |= EVENT_LATE;
 	if (job->signer == KICK_KEY_synthetic)
 		flags |= EVENT_SYNTHETIC;
-	if (view->anonymous && mask_is_needed(body->data, body->length))
+	if (view->named)
 		flags |= EVENT_MASKED;
 	return flags;
 }

@@ -8,6 +8,7 @@
 #include "broker/events/json_scan.h"
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_model.h"
+#include "broker/events/mask.h"
 #include "common/crypto.h"
 
 /* Bytes of the ids that make an event this one; longer ones count as none. */
@@ -124,7 +125,7 @@ kick_event_read(const char *type, uint32_t version, const uint8_t *body, size_t 
 		ret_event->alien = model != NULL;
 		return;
 	}
-	ret_event->anonymous = found.anonymous;
+	ret_event->named = found.anonymous && mask_is_needed(body, length);
 	read_broadcaster(ret_event, slots);
 	if (!model)
 		return;
@@ -132,3 +133,4 @@ kick_event_read(const char *type, uint32_t version, const uint8_t *body, size_t 
 	if (!ret_event->alien && !ret_event->ill_typed)
 		read_content(ret_event, model, slots);
 }
+		ret_event->named = mask_is_feared(body, length);

@@ -23,8 +23,9 @@ struct kick_event {
 	bool alien;     /* known, but the body lacks what every one of that type has */
 	bool ill_typed; /* known, but a member is of another type than documented */
 	const char *member; /* which one, static; NULL: none */
-	bool anonymous;     /* somebody in it wants to be nobody */
-	int64_t own_time;   /* when it happened by the body, ms since 1970; 0: unsaid */
+	bool named; /* somebody in it wants to be nobody, and may be known all the same
+		     */
+	int64_t own_time; /* when it happened by the body, ms since 1970; 0: unsaid */
 	struct store_content content;      /* what makes it this event */
 	char broadcaster_id[KICK_ID_SIZE]; /* decimal, "" when absent */
 	char broadcaster_name[KICK_NAME_SIZE];

@@ -10,6 +10,7 @@
 
 #include "broker/events/kick_event.h"
 #include "broker/events/kick_model.h"
+#include "broker/events/mask.h"
 
 #define PERSON_SLOTS USER_SLOTS
 
@@ -82,7 +83,7 @@ static void
 put_person(struct json_out *json, const char *key, const struct json_slice *slots)
 {
 	static const struct json_slice nothing[PERSON_SLOTS];
-	bool anonymous = is_true(slots[USER_ANONYMOUS]);
+	bool anonymous = mask_says_anonymous(slots[USER_SELF]);
 	const struct json_slice *shown = anonymous ? nothing : slots;
 
 	if (json_slice_is_null(slots[USER_SELF])) {
@@ -174,7 +175,7 @@ void
 kick_write_chat(struct json_out *json, const struct json_slice *slots)
 {
 	static const struct json_slice none;
-	bool anonymous = is_true(slots[KICK_ACTOR + USER_ANONYMOUS]);
+	bool anonymous = mask_says_anonymous(slots[KICK_ACTOR + USER_SELF]);
 
 	put_text(json, "message_id", slots[CHAT_ID]);
 	put(json, "text", slots[CHAT_TEXT]);

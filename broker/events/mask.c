@@ -1,15 +1,18 @@
 /*
- * Walks over JSON that was scanned before. Called by ingest for the few bodies with
- * somebody anonymous in them, and by event_json.c for those that were marked then.
+ * Walks over JSON that was scanned before. Called by kick_event.c for the few bodies
+ * with somebody anonymous in them, by event_json.c for those that were marked then, and
+ * by kick_json.c for each person.
  */
 #include <string.h>
 
-#include "broker/events/json_scan.h"
 #include "broker/events/mask.h"
 
 /* Members that say who somebody is (facts/kick.md 3.4). */
 static const char *const telling[] = { "user_id", "username", "is_verified",
 	"profile_picture", "channel_slug", "identity" };
+
+static const char anonymous_name[] = "is_anonymous";
+#define ANONYMOUS_LENGTH (sizeof(anonymous_name) - 1)
 
 struct mask {
 	struct buf *out;       /* NULL: only count */
@@ -28,16 +31,17 @@ is_telling(struct json_slice name)
 	return false;
 }
 
-static bool
-is_anonymous(struct json_slice object)
+bool
+mask_says_anonymous(struct json_slice value)
 {
-	static const char wanted[] = "is_anonymous";
+	struct json_slice at = value;
 	struct json_slice name;
-	struct json_slice value;
 
-	while (json_slice_next(&object, &name, &value))
+	if (!value.start || value.start[0] != '{')
+		return false;
+	while (json_slice_next(&at, &name, &value))
 		if (value.start[0] == 't' &&
-		    json_name_is(name, wanted, sizeof(wanted) - 1))
+		    json_name_is(name, anonymous_name, ANONYMOUS_LENGTH))
 			return true;
 	return false;
 }
@@ -59,7 +63,7 @@ static void
 walk(struct mask *mask, struct json_slice whole, unsigned depth)
 {
 	bool object = whole.start[0] == '{';
-	bool anonymous = object && is_anonymous(whole);
+	bool anonymous = mask_says_anonymous(whole);
 	struct json_slice name = { .start = NULL };
 	struct json_slice value;
 
@@ -104,4 +108,39 @@ mask_write(const uint8_t *text, size_t length, struct buf *out)
 
 	walk_text(&mask, text, length);
 	buf_add(out, mask.copied, (size_t)(text + length - mask.copied));
+}
+
+/* Whether a value follows that says plainly that it is not so. */
+static bool
+is_denied(const uint8_t *at, const uint8_t *end)
+{
+	static const char *const plain[] = { "false", "null" };
+	size_t i;
+
+	while (at < end && strchr("\" \t\r\n", *at) && *at)
+		at++;
+	if (at == end || *at++ != ':')
+		return false;
+	while (at < end && strchr(" \t\r\n", *at) && *at)
+		at++;
+	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if ((size_t)(end - at) >= strlen(plain[i]) &&
+		    memcmp(at, plain[i], strlen(plain[i])) == 0)
+			return true;
+	return false;
+}
+
+bool
+mask_is_feared(const uint8_t *bytes, size_t length)
+{
+	const uint8_t *end = bytes + length;
+
+	while (length &&
+	    (bytes = memmem(bytes, length, anonymous_name, ANONYMOUS_LENGTH))) {
+		bytes += ANONYMOUS_LENGTH;
+		if (!is_denied(bytes, end))
+			return true;
+		length = (size_t)(end - bytes);
+	}
+	return false;
 }

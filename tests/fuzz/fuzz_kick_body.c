@@ -113,7 +113,7 @@ check_composed(const char *type, uint32_t version, const uint8_t *body, size_t l
 	json_error_t error;
 	json_t *document;
 
-	if (view->anonymous && mask_is_needed(body, length))
+	if (view->named)
 		event.flags |= EVENT_MASKED;
 	event.type = strdup(type);
 	buf_add(&event.body, body, length);

@@ -330,6 +330,38 @@ def test_broker_away_for_long_is_503(daemon):
             began = time.monotonic()
             assert daemon.get(path).status == 200
             assert time.monotonic() - began < 1.5
+def test_a_damaged_body_that_named_somebody_anonymous_is_not_shown(daemon):
+    """Masking goes by members, and of these bytes nobody knows them."""
+    giver = {**kinds.person(42424242, "Secret_Name"), "is_anonymous": True}
+    body = {**kinds.event("channel.subscription.gifts"), "gifter": giver}
+    deliver(daemon, "channel.subscription.gifts", body=body)
+    event, = daemon.events()
+    assert event["flags"] == ["masked"] and event["payload"]["gifter"]["username"] is None
+    daemon.stop()
+    row, = daemon.sql("SELECT body FROM events")
+    assert b"Secret_Name" in row[0]     # it is kept
+    daemon.sql("UPDATE events SET body = ?", row[0].replace(b"gifter", b"giftor"))
+    daemon.start()
+    page = daemon.get("/events")
+    event, = page.json()["events"]
+    assert event["flags"] == ["damaged", "masked"] and event["payload_base64"] == ""
+    shown = page.text + daemon.get("/events/1").text + daemon.cli("events", "show", "1").stdout
+    assert "masked" in shown
+    for trace in (b"Secret_Name", b"42424242"):
+        assert trace.decode() not in shown
+        assert base64.b64encode(trace).decode().rstrip("=")[:-1] not in shown
+
+
+def test_a_body_that_is_no_json_and_may_name_somebody_anonymous_is_not_shown(daemon):
+    body = b'{"gifter":{"is_anonymous":true,"username":"Secret_Name"},'
+    one, reply = deliver(daemon, "channel.subscription.gifts", body=body)
+    assert json.loads(reply.body)["status"] == "quarantined"
+    event, = daemon.events(include="quarantined")
+    assert event["flags"] == ["quarantined", "masked"] and event["payload_base64"] == ""
+    daemon.stop()
+    assert daemon.sql("SELECT body FROM events") == [(one.body,)]
+
+
         assert daemon.get("/readyz").status == 503
     finally:
         os.kill(daemon.broker_pid(), signal.SIGCONT)

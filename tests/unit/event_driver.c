@@ -11,7 +11,6 @@
 
 #include "broker/events/event_json.h"
 #include "broker/events/kick_event.h"
-#include "broker/events/mask.h"
 #include "common/alloc.h"
 #include "common/config.h"
 
@@ -19,11 +18,11 @@
 #define BODY_MAX (4 * 1024 * 1024)
 
 static uint32_t
-flags_of(const struct kick_event *view, const uint8_t *body, size_t length)
+flags_of(const struct kick_event *view)
 {
 	return (view->known ? 0U : EVENT_UNKNOWN) | (view->json ? 0U : EVENT_NOT_JSON) |
 	    (view->alien || view->ill_typed ? EVENT_QUARANTINED : 0U) |
-	    (view->anonymous && mask_is_needed(body, length) ? EVENT_MASKED : 0U);
+	    (view->named ? EVENT_MASKED : 0U);
 }
 
 static char *
@@ -50,7 +49,7 @@ compose(const char *type, uint32_t version, const uint8_t *body, size_t length)
 		.occurred_at = 1768730400000,
 		.broadcaster_id = or_null(view.broadcaster_id),
 		.broadcaster_name = or_null(view.broadcaster_name),
-		.flags = flags_of(&view, body, length) };
+		.flags = flags_of(&view) };
 	buf_add(&event.body, body, length);
 	(void)event_json_write(&event, 0, &out);
 	event_flags_text(event.flags, flags);

@@ -76,7 +76,8 @@ def checked(composed, body, flags):
     assert problem is None, f"{problem.message} at {list(problem.path)} in {composed[:2000]!r}"
     assert set(document["flags"]) == flags
     if "payload_base64" in document:
-        assert base64.b64decode(document["payload_base64"]) == body
+        shown = b"" if "masked" in flags else body
+        assert base64.b64decode(document["payload_base64"]) == shown
     elif "masked" not in flags:
         assert composed.endswith(b',"payload":' + body + b"}")
     return document
@@ -420,6 +421,39 @@ def test_anonymous_people_have_no_name_anywhere(driver, kind, body):
 @pytest.mark.parametrize("kind, version", [("channel.followed", 2), ("no.such.type", 1),
                                            ("kicks.gifted", 1)])
 def test_they_are_nobody_in_what_is_not_understood_too(driver, kind, version):
+def test_who_says_both_of_itself_is_anonymous(driver):
+    """A member that comes twice: what masks the payload and what composes `actor` agree."""
+    for kind, body, *_ in DOCUMENTED:
+        for path in people(body):
+            someone = {**kinds.person(42424242, "Secret_Name", kinds.identity()),
+                       "is_anonymous": True, "again": False}
+            raw = kinds.encode(changed(body, path, someone)).replace(b'"again"', b'"is_anonymous"')
+            (flags, composed), = driver.ask([(kind, 1, raw)])
+            checked(composed, raw, flags)
+            assert flags == {"masked"}
+            for trace in (b"42424242", b"ecret", b"FF5733", b"Moderator"):
+                if trace not in kinds.encode(changed(body, path, None)):
+                    assert trace not in composed, (kind, path)
+
+
+HIDDEN = [b'"is_anonymous":true', b'"is_anonymous" :\t true', b"is_anonymous:true",
+          b"'is_anonymous': True", b'"is_anonymous"', b'"is_anonymous":', b'"is_anonymous":1',
+          b'"is_anonymous":false,"is_anonymous":true', b'"is_anonymous":\x00false']
+SHOWN = [b'"is_anonymous":false', b'"is_anonymous" :\r\n null', b"is_anonymous: false",
+         b'"anonymous":true', b""]
+
+
+@pytest.mark.parametrize("kind", ["channel.followed", "no.such.type"])
+def test_what_is_no_json_shows_nothing_when_it_may_name_somebody(driver, kind):
+    for members in HIDDEN + SHOWN:
+        body = b'{"follower":{"username":"Secret_Name",' + members + b"}"
+        event = driver.event(body, kind)
+        assert ("masked" in event["flags"]) == (members in HIDDEN), members
+        assert "payload" not in event
+        assert (b"Secret_Name" in base64.b64decode(event["payload_base64"])) == \
+            (members in SHOWN), members
+
+
     body = b'{ "x":[ {"y":{"username":"Sec\\u0072et","is_\\u0061nonymous":true,"user_id":77}}]}'
     (flags, composed), = driver.ask([(kind, version, body)])
     assert "masked" in flags and b"77" not in composed and b"Sec" not in composed
