@@ -40,16 +40,40 @@ read_broadcaster(struct kick_event *event, const struct json_slice *slots)
 	    event->broadcaster_slug, sizeof(event->broadcaster_slug));
 }
 
+/* Whether a body has a member that only another type's bodies have. */
+static bool
+is_of_another(const struct kick_model *model, const uint8_t *body, size_t length)
+{
+	struct json_slice slots[KICK_SLOTS_MAX];
+	struct json_found found = { .slots = slots };
+	const struct kick_model *other;
+	size_t i;
+	size_t n;
+
+	for (n = 0; (other = kick_model_at(n)); n++) {
+		if (other == model)
+			continue;
+		found.count = other->slots;
+		(void)json_scan(body, length, other->shape, &found);
+		for (i = 0; i < KICK_MARKERS_MAX && other->markers[i]; i++)
+			if (slots[other->markers[i]].start)
+				return true;
+	}
+	return false;
+}
+
 /* The type is not signed, so the body must be one of that type by itself
- * (facts/kick.md 2.2). */
+ * (facts/kick.md 2.2). Without the object that its marks are in, it is as long as it
+ * bears no mark of another. */
 static void
 check_fit(struct kick_event *event, const struct kick_model *model,
-    const struct json_found *found)
+    const struct json_found *found, const uint8_t *body, size_t length)
 {
 	const struct json_slice *around = &found->slots[model->marked];
 	bool null = around->start && json_slice_is_null(*around);
 	size_t i;
 
+	event->alien = null && is_of_another(model, body, length);
 	for (i = 0; i < KICK_MARKERS_MAX && model->markers[i]; i++)
 		if (!null && !found->slots[model->markers[i]].start)
 			event->alien = true;
@@ -123,14 +147,14 @@ kick_event_read(const char *type, uint32_t version, const uint8_t *body, size_t 
 			.salt = type };
 	if (!ret_event->json) {
 		ret_event->alien = model != NULL;
+		ret_event->named = mask_is_feared(body, length);
 		return;
 	}
 	ret_event->named = found.anonymous && mask_is_needed(body, length);
 	read_broadcaster(ret_event, slots);
 	if (!model)
 		return;
-	check_fit(ret_event, model, &found);
+	check_fit(ret_event, model, &found, body, length);
 	if (!ret_event->alien && !ret_event->ill_typed)
 		read_content(ret_event, model, slots);
 }
-		ret_event->named = mask_is_feared(body, length);

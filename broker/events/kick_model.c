@@ -326,3 +326,9 @@ kick_model_find(const char *type, uint32_t version)
 			return models[i].version == version ? &models[i] : NULL;
 	return NULL;
 }
+
+const struct kick_model *
+kick_model_at(size_t place)
+{
+	return place < sizeof(models) / sizeof(models[0]) ? &models[place] : NULL;
+}

@@ -141,6 +141,9 @@ struct kick_model {
 /* The model of a type; NULL when type and version are not documented. */
 const struct kick_model *kick_model_find(const char *type, uint32_t version);
 
+/* Every model, one after the other; NULL after the last. */
+const struct kick_model *kick_model_at(size_t place);
+
 /* What is looked for in bodies of types that are not documented. */
 extern const struct json_shape kick_unknown_shape;
 
