@@ -1,6 +1,7 @@
 """A program that events are pushed to: answers as it is told, and remembers what it was given.
 Run as a process it notes what it was given in a file, and may be killed at any moment."""
 import base64
+import functools
 import hashlib
 import hmac
 import http.server
@@ -25,9 +26,11 @@ class Push:
     at: float
     status: int
 
-    @property
+    @functools.cached_property
     def event(self):
-        return json.loads(self.body)["data"]
+        # Here, since the process below is started by itself.
+        from tests.lib import shape     # pylint: disable=import-outside-toplevel
+        return shape.check([json.loads(self.body)["data"]])[0]
 
     @property
     def seq(self):
@@ -108,10 +111,13 @@ class Target:
         self.thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(5)
+        if kind is None:
+            from tests.lib import shape     # pylint: disable=import-outside-toplevel
+            shape.check([json.loads(push.body)["data"] for push in self.pushes])
 
     def taken(self):
         """The attempts that were answered with a 2xx, in the order of their answers."""
