@@ -65,18 +65,19 @@ find_or_add(struct silence *silence, const struct store_delivery *row)
 	return channel;
 }
 
-/* Whether chat of the channel is expected at all. */
+/* Whether chat of the channel is expected at all: when it is wanted; where nobody says
+ * what is, when it came before. */
 static bool
 expects_chat(const struct broker *broker, const struct channel *channel)
 {
 	const struct config_list *wanted;
 	size_t i;
 
-	if (channel->row.chat_seen)
-		return true;
 	wanted = subscriptions_wanted_of(
 	    broker, channel->row.broadcaster_id, channel->row.name);
-	for (i = 0; wanted && i < wanted->count; i++)
+	if (!wanted)
+		return channel->row.chat_seen;
+	for (i = 0; i < wanted->count; i++)
 		if (strcmp(event_kind(channel->row.platform, wanted->items[i], 1, 0),
 			EVENT_KIND_CHAT) == 0)
 			return true;
@@ -171,10 +172,9 @@ silence_look_at(struct broker *broker, int64_t boot)
 			channel->row.live_since = 0;
 			channel->silent = false;
 			keep(silence, channel);
-		} else if (most == 0) {
+		} else if (most == 0 || !expects_chat(broker, channel)) {
 			channel->silent = false;
-		} else if (!channel->silent && boot - channel->heard >= most &&
-		    expects_chat(broker, channel)) {
+		} else if (!channel->silent && boot - channel->heard >= most) {
 			alarm_begins(silence, channel, boot);
 		}
 	}

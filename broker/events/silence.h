@@ -4,7 +4,8 @@
  *
  * The alarm is a log line, the event SILENCE_BEGAN and `degraded` in the health; it
  * ends with the next chat message (SILENCE_ENDED), or with the stream. Only channels of
- * which chat was ever seen, or is subscribed to, are watched.
+ * which chat is wanted are watched, and where nothing is said of that, those of which
+ * it was ever seen.
  */
 #ifndef BROKER_EVENTS_SILENCE_H
 #define BROKER_EVENTS_SILENCE_H

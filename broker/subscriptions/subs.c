@@ -459,12 +459,11 @@ subs_demand(struct subscriptions *subs, struct sub_channel *channel, bool adopt)
 static bool
 is_channel(const struct sub_channel *channel, const char *user_id, const char *name,
     const char *slug)
+/* By the id when both sides have one: names change hands. */
 {
-	if (channel->event_count == 0)
-		return false;
-	return (channel->broadcaster_id && *user_id &&
-		   strcmp(channel->broadcaster_id, user_id) == 0) ||
-	    text_equal_nocase(channel->key, name) ||
+	if (channel->broadcaster_id && *user_id)
+		return strcmp(channel->broadcaster_id, user_id) == 0;
+	return text_equal_nocase(channel->key, name) ||
 	    text_equal_nocase(channel->key, slug);
 }
 
@@ -475,7 +474,8 @@ subscriptions_have_channel(const struct broker *broker, const char *user_id,
 	const struct sub_channel *channel;
 
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
-		if (is_channel(channel, user_id, name, slug))
+		if (channel->event_count > 0 &&
+		    is_channel(channel, user_id, name, slug))
 			return true;
 	return false;
 }
@@ -487,8 +487,9 @@ subscriptions_channel_count(const struct broker *broker)
 	size_t count = 0;
 
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
-		count += channel->event_count > 0;
-	return count;
+		if (channel->source != SUB_FROM_NOWHERE)
+			return true;
+	return false;
 }
 
 /* Before the stored sets have been read, the configuration is what is known. */
@@ -529,7 +530,8 @@ subscriptions_wanted_of(
 	const struct sub_channel *channel;
 
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
-		if (is_channel(channel, user_id, name, ""))
+		if (channel->source != SUB_FROM_NOWHERE &&
+		    is_channel(channel, user_id, name, ""))
 			return &channel->names;
 	return NULL;
 }
@@ -541,7 +543,7 @@ subscriptions_is_stranger(const struct broker *broker, const char *user_id,
 	struct sub_channel *channel;
 
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
-		if (channel->owned_count > 0 &&
+		if (channel->event_count > 0 && channel->owned_count > 0 &&
 		    is_channel(channel, user_id, name, slug))
 			return sub_channel_owned(channel, id) == NULL;
 	return false;

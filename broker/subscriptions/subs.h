@@ -70,8 +70,8 @@ size_t subscriptions_channel_count(const struct broker *broker);
 const struct config_list *
 subscriptions_wanted(const struct broker *broker, const struct store_account *row);
 
-/* The events that are wanted of a channel by its id or its name, NULL when none are.
- * Good until the loop is returned to. */
+/* The events that are wanted of a channel, found as above: an empty list when that is
+ * nothing, NULL when nobody says. Good until the loop is returned to. */
 const struct config_list *subscriptions_wanted_of(
     const struct broker *broker, const char *user_id, const char *name);
 

@@ -59,13 +59,38 @@ start_parts(void)
 }
 
 static int
-begin(void **state)
+begin_with(const char *config)
 {
 	number = 0;
-	if (setup(state) < 0)
+	if (setup_with(config) < 0)
 		return -1;
 	start_parts();
 	return 0;
+}
+
+#define WANTED(events) \
+	"{\"subscriptions\":{\"kick\":[{\"username\":\"Streamer\",\"events\":[" events \
+	"]}]}}"
+
+static int
+begin(void **state)
+{
+	(void)state;
+	return begin_with(WANTED("\"channel.followed\",\"" CHAT "\""));
+}
+
+static int
+begin_without_chat(void **state)
+{
+	(void)state;
+	return begin_with(WANTED("\"channel.followed\""));
+}
+
+static int
+begin_unsaid(void **state)
+{
+	(void)state;
+	return begin_with("{}");
 }
 
 static void
@@ -182,31 +207,6 @@ a_hand_out_counts_once_and_not_when_read_later(void **state)
 }
 
 static void
-the_last_of_a_type_is_known_after_a_start(void **state)
-{
-	int64_t last;
-
-	(void)state;
-	assert_string_equal(deliver_chat(0), "stored");
-	last = type_of(CHAT)->last_at;
-	RUN_UNTIL(store_backlog(broker.store) == 0);
-	latency_stop(&broker);
-	latency_start(&broker);
-	assert_int_equal(type_of(CHAT)->last_at, last);
-	assert_int_equal(type_of(CHAT)->count, 0);
-}
-
-/* Silence. */
-
-static uint64_t
-notices(const char *type)
-{
-	const struct proto_msg list = { .type = MSG_events_list,
-		.events_list = { .limit = 100, .type = type } };
-	uint64_t count = 0;
-	size_t i;
-
-static void
 what_is_offered_counts_when_it_is_taken(void **state)
 {
 	char type[] = CHAT;
@@ -242,6 +242,31 @@ what_is_offered_counts_when_it_is_taken(void **state)
 	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].count, 3);
 	assert_int_equal(type_of(CHAT)->ways[LATENCY_HANDOUT].most, 600000);
 }
+
+static void
+the_last_of_a_type_is_known_after_a_start(void **state)
+{
+	int64_t last;
+
+	(void)state;
+	assert_string_equal(deliver_chat(0), "stored");
+	last = type_of(CHAT)->last_at;
+	RUN_UNTIL(store_backlog(broker.store) == 0);
+	latency_stop(&broker);
+	latency_start(&broker);
+	assert_int_equal(type_of(CHAT)->last_at, last);
+	assert_int_equal(type_of(CHAT)->count, 0);
+}
+
+/* Silence. */
+
+static uint64_t
+notices(const char *type)
+{
+	const struct proto_msg list = { .type = MSG_events_list,
+		.events_list = { .limit = 100, .type = type } };
+	uint64_t count = 0;
+	size_t i;
 
 	RUN_UNTIL(store_backlog(broker.store) == 0);
 	(void)front_ask(&api, &list);
@@ -303,6 +328,41 @@ chat_that_nobody_expects_is_not_missed(void **state)
 	silence_look_at(&broker, time_boot_ms() + 2 * ALARM_MS);
 	assert_int_equal(silence_live_count(&broker), 1);
 	assert_int_equal(silence_count(&broker), 0);
+	/* Nor when some came before, or comes all the same. */
+	assert_string_equal(deliver_chat(0), "stored");
+	silence_look_at(&broker, time_boot_ms() + 2 * ALARM_MS);
+	assert_int_equal(silence_count(&broker), 0);
+}
+
+static void
+where_nobody_says_what_is_wanted_chat_that_came_is_missed(void **state)
+{
+	(void)state;
+	(void)deliver_status(true, 0);
+	silence_look_at(&broker, time_boot_ms() + 2 * ALARM_MS);
+	assert_int_equal(silence_count(&broker), 0);
+	assert_string_equal(deliver_chat(0), "stored");
+	silence_look_at(&broker, time_boot_ms() + 2 * ALARM_MS);
+	assert_int_equal(silence_count(&broker), 1);
+}
+
+static void
+an_alarm_ends_when_chat_is_not_wanted_any_more(void **state)
+{
+	struct sub_channel *channel =
+	    sub_channel_find(broker.subscriptions, "streamer");
+
+	(void)state;
+	(void)deliver_chat(0);
+	(void)deliver_status(true, 0);
+	silence_look_at(&broker, time_boot_ms() + ALARM_MS);
+	assert_int_equal(silence_count(&broker), 1);
+	/* As the API stores it when it is told that nothing is. */
+	channel->stored = true;
+	channel->set = xstrdup("");
+	sub_channel_want(broker.subscriptions, channel);
+	silence_look_at(&broker, time_boot_ms() + ALARM_MS);
+	assert_int_equal(silence_count(&broker), 0);
 }
 
 static void
@@ -340,7 +400,8 @@ what_is_live_outlives_a_restart(void **state)
 	assert_int_equal(silence_live_count(&broker), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) TEST_OF(name, begin)
+#define TEST_OF(name, start) cmocka_unit_test_setup_teardown(name, start, end)
 
 int
 main(void)
@@ -350,14 +411,17 @@ main(void)
 		TEST(what_nobody_gets_is_not_timed),
 		TEST(types_are_bounded),
 		TEST(a_hand_out_counts_once_and_not_when_read_later),
+		TEST(what_is_offered_counts_when_it_is_taken),
 		TEST(the_last_of_a_type_is_known_after_a_start),
 		TEST(a_live_stream_without_chat_raises_the_alarm),
 		TEST(the_end_of_the_stream_ends_the_alarm),
-		TEST(chat_that_nobody_expects_is_not_missed),
+		TEST_OF(chat_that_nobody_expects_is_not_missed, begin_without_chat),
+		TEST_OF(where_nobody_says_what_is_wanted_chat_that_came_is_missed,
+		    begin_unsaid),
+		TEST(an_alarm_ends_when_chat_is_not_wanted_any_more),
 		TEST(it_can_be_switched_off),
 		TEST(what_is_live_outlives_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, free_key);
 }
-		TEST(what_is_offered_counts_when_it_is_taken),

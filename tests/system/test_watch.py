@@ -210,6 +210,23 @@ def test_silence_is_degraded_and_told(daemon, fakes):
     assert wait_state(daemon, "healthy")["status"] == "healthy"
 
 
+def test_chat_that_is_not_wanted_any_more_is_not_missed(daemon):
+    """It came before; what is wanted, be it nothing, decides alone."""
+    ours = kinds.event("chat.message.sent")["broadcaster"]["username"]
+    deliver(daemon)
+    deliver(daemon, "livestream.status.updated", is_live=True)
+    wait_state(daemon, "degraded")
+    for change in (("PUT", {"events": ["livestream.status.updated"]}), ("DELETE", None)):
+        assert daemon.call(change[0], f"/subscriptions/kick/{ours}", change[1]).status == 200
+        wait_state(daemon, "healthy")
+        silent = len(daemon.get("/events?type=stream.silent").json()["events"])
+        daemon.stop()
+        daemon.start()
+        time.sleep(6.5)     # it looks every five seconds, and the alarm is at one
+        assert status(daemon)["components"]["events"]["status"] == "healthy"
+        assert len(daemon.get("/events?type=stream.silent").json()["events"]) == silent == 1
+
+
 def test_chat_is_expected_where_the_api_was_told_so_and_nowhere_else(daemon):
     """The configuration wants chat of one channel; the API was told of it for another instead."""
     ours = kinds.event("chat.message.sent")["broadcaster"]
