@@ -291,6 +291,19 @@ has_id(const struct accounts *accounts, const struct platform *platform, const c
 	return account != NULL;
 }
 
+/* A name may have changed hands, so another id says that it is somebody else. */
+static bool
+has_name(const struct accounts *accounts, const struct platform *platform,
+    const char *user_id, const char *name)
+{
+	const struct account *account =
+	    name ? accounts_find(accounts, platform, name) : NULL;
+
+	return account &&
+	    (!account->row.user_id || !user_id || !*user_id ||
+		strcmp(account->row.user_id, user_id) == 0);
+}
+
 bool
 accounts_have_channel(const struct accounts *accounts, const char *platform,
     const char *user_id, const char *name, const char *slug)
@@ -300,8 +313,8 @@ accounts_have_channel(const struct accounts *accounts, const char *platform,
 	if (!found)
 		return false;
 	return (user_id && has_id(accounts, found, user_id)) ||
-	    (name && accounts_find(accounts, found, name)) ||
-	    (slug && accounts_find(accounts, found, slug));
+	    has_name(accounts, found, user_id, name) ||
+	    has_name(accounts, found, user_id, slug);
 }
 
 static int

@@ -80,8 +80,9 @@ void accounts_remove(
 /* How many accounts of a platform are stored. */
 size_t accounts_platform_count(const struct accounts *accounts, const char *platform);
 
-/* Whether a channel is that of an account: by user id, or by a name equal to that of
- * the account without regard to ASCII case. Each may be NULL. */
+/* Whether a channel is that of an account: by user id, or where one side does not know
+ * it by a name equal to that of the account without regard to ASCII case. Each may be
+ * NULL. */
 bool accounts_have_channel(const struct accounts *accounts, const char *platform,
     const char *user_id, const char *name, const char *slug);
 

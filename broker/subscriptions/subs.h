@@ -57,8 +57,8 @@ void subscriptions_account_changed(
 /* Client id and secret of a platform were stored or removed. */
 void subscriptions_credentials_changed(struct broker *broker, const char *platform);
 
-/* Whether events of a channel are wanted, by its id or by name or slug without regard
- * to ASCII case. Each may be "". */
+/* Whether events of a channel are wanted: by its id, or where one side does not know it
+ * by name or slug without regard to ASCII case. Each may be "". */
 bool subscriptions_have_channel(const struct broker *broker, const char *user_id,
     const char *name, const char *slug);
 

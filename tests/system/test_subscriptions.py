@@ -800,6 +800,28 @@ def test_a_channel_that_the_api_was_told_is_ours(subs):
     assert len(subs.daemon.events(include="foreign")) == 2
 
 
+def test_a_name_that_went_to_somebody_else_is_not_ours(subs):
+    """Once the id of a channel is known it decides; a body without one goes by its name."""
+    subs.active(FOLLOW)
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+
+    def verdict(**broadcaster):
+        body = {**kinds.event(FOLLOW), "n": time.time()}
+        body["broadcaster"] = {**body["broadcaster"], "username": "Streamer123",
+                               "channel_slug": "streamer123", **broadcaster}
+        sent = send(url, making.build(FOLLOW, Platforms.signer, body=body))
+        return json.loads(sent.body)["status"]
+
+    assert verdict(user_id=int(KICK_ID)) == "stored"
+    assert verdict(user_id=int(KICK_ID), username="Renamed", channel_slug="renamed") == "stored"
+    assert verdict(user_id=int(KICK_ID) + 1) == "foreign"
+    assert verdict(user_id=None) == "stored"
+    # The same by the subscription alone, without the login.
+    assert subs.daemon.call("DELETE", f"/oauth/kick/{USER}").status == 200
+    assert verdict(user_id=int(KICK_ID)) == "stored"
+    assert verdict(user_id=int(KICK_ID) + 1) == "foreign"
+
+
 def test_figures_tell_the_state_of_channels(subs):
     subs.kick.set(subscription_errors={KICKS: "no"})
     subs.ready(CHAT, KICKS)

@@ -52,6 +52,10 @@ test_accounts_come_and_go_by_name_and_id(void **state)
 	assert_true(accounts_have_channel(accounts, "kick", "9", "A", "x"));
 	assert_true(accounts_have_channel(accounts, "kick", NULL, NULL, "a"));
 	assert_false(accounts_have_channel(accounts, "kick", "9", "x", "y"));
+	/* The name of one whose id is another. */
+	assert_false(accounts_have_channel(accounts, "kick", "9", "b", "b"));
+	assert_true(accounts_have_channel(accounts, "kick", "", "b", NULL));
+	assert_true(accounts_have_channel(accounts, "kick", NULL, NULL, "B"));
 	assert_false(accounts_have_channel(accounts, "kick", NULL, NULL, NULL));
 	put(accounts, "kick", "b", "2"); /* in its own place */
 	assert_int_equal(accounts->count, 3);
