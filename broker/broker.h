@@ -104,6 +104,9 @@ struct broker {
 	struct trigger_key *trigger_key; /* NULL: none was asked for */
 	struct consumers *consumers;
 	struct subscriptions *subscriptions;
+	/* Whether there was ever a login, or a word of what is wanted (events/ours.h).
+	 */
+	enum { OURS_UNREAD, OURS_NEVER, OURS_KNOWN } ours;
 
 	struct front_state api;
 	struct front_state webhook;

@@ -20,6 +20,7 @@
 #include "broker/events/latency.h"
 #include "broker/events/replay.h"
 #include "broker/events/retention.h"
+#include "broker/events/ours.h"
 #include "broker/events/silence.h"
 #include "broker/events/trigger_key.h"
 #include "broker/figures.h"
@@ -314,6 +315,9 @@ start_services(struct broker *broker)
 	if (subscriptions_start(broker) < 0)
 		fatal(init_status(), "subs",
 		    "the subscriptions cannot be read from the database");
+	if (ours_start(broker) < 0)
+		fatal(init_status(), "subs",
+		    "whose events are wanted cannot be read from the database");
 }
 
 /* In system mode the group of the machine's service, where there is one. */

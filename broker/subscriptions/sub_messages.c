@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/events/ours.h"
 #include "broker/oauth/steps.h"
 #include "broker/store/store_subscription.h"
 #include "broker/subscriptions/subs_inner.h"
@@ -297,6 +298,7 @@ take_set(struct put_job *job)
 	channel->set = job->events ? xstrdup(job->events) : NULL;
 	channel->stored = job->events != NULL;
 	sub_channel_want(subs, channel);
+	ours_look(subs->broker);
 	if (!job->events)
 		log_info("subs", "'%s': the configuration says what is wanted",
 		    log_quote(channel->username));

@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "broker/events/ours.h"
 #include "broker/metrics.h"
 #include "broker/subscriptions/subs_inner.h"
 #include "common/alloc.h"
@@ -253,6 +254,7 @@ subscriptions_reload(struct broker *broker)
 		if (sub_channel_has_work(channel))
 			subs_plan(subs, channel, 0);
 	}
+	ours_look(broker);
 	for (i = 0; i < list->count; i++) {
 		channel = sub_channel_find(subs, list->items[i].username);
 		if (channel->stored)
@@ -284,6 +286,7 @@ subscriptions_account_changed(
 
 	if (!subs || strcmp(platform, platform_kick.name) != 0)
 		return;
+	ours_look(broker);
 	account = accounts_find(broker->accounts, &platform_kick, username);
 	LIST_FOREACH (channel, &subs->channels, entry)
 		if (account ? sub_channel_is_of(channel, &account->row)
@@ -456,10 +459,10 @@ subs_demand(struct subscriptions *subs, struct sub_channel *channel, bool adopt)
 
 /* ---- Questions of others ---- */
 
+/* By the id when both sides have one: names change hands. */
 static bool
 is_channel(const struct sub_channel *channel, const char *user_id, const char *name,
     const char *slug)
-/* By the id when both sides have one: names change hands. */
 {
 	if (channel->broadcaster_id && *user_id)
 		return strcmp(channel->broadcaster_id, user_id) == 0;
@@ -480,11 +483,10 @@ subscriptions_have_channel(const struct broker *broker, const char *user_id,
 	return false;
 }
 
-size_t
-subscriptions_channel_count(const struct broker *broker)
+bool
+subscriptions_are_said(const struct broker *broker)
 {
 	const struct sub_channel *channel;
-	size_t count = 0;
 
 	LIST_FOREACH (channel, &broker->subscriptions->channels, entry)
 		if (channel->source != SUB_FROM_NOWHERE)

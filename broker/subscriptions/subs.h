@@ -62,8 +62,8 @@ void subscriptions_credentials_changed(struct broker *broker, const char *platfo
 bool subscriptions_have_channel(const struct broker *broker, const char *user_id,
     const char *name, const char *slug);
 
-/* How many channels have wanted events. */
-size_t subscriptions_channel_count(const struct broker *broker);
+/* Whether API or configuration say of any channel what is wanted, be it nothing. */
+bool subscriptions_are_said(const struct broker *broker);
 
 /* The events that are wanted of the channel of an account, NULL when none are. Good
  * until the loop is returned to. */

@@ -13,6 +13,7 @@ from tests.fake import events as kinds
 from tests.fake.keys import Signer, ulid
 from tests.fake.sender import exchange, read_reply, send
 from tests.lib.daemon import Streamhold
+from tests.lib.platforms import Platforms, login, put_credentials
 from tests.lib.sse import Stream
 
 SIGNER = Signer()
@@ -124,6 +125,46 @@ def test_foreign_broadcasters_are_kept_but_not_handed_on(streamhold, folder):
     assert [one["seq"] for one in daemon.events()] == [1]
     assert [one["flags"] for one in daemon.events(include="foreign")] == [[], ["foreign"]]
     assert daemon.get(f"/events/{foreign.message_id}").json()["flags"] == ["foreign"]
+
+
+def test_the_check_for_foreign_ones_does_not_end_with_the_last_channel(daemon):
+    """Every app gets the same signatures: once something was ours, the rest never is."""
+    ours = kinds.event("channel.followed")["broadcaster"]["username"]
+
+    def verdict():
+        _, reply = deliver(daemon, "channel.followed", mode="other_broadcaster")
+        return json.loads(reply.body)["status"]
+
+    assert verdict() == "stored"        # a fresh installation knows nobody
+    daemon.stop()
+    daemon.start()
+    assert verdict() == "stored"
+    path = f"/subscriptions/kick/{ours}"
+    wanted = {"events": ["channel.followed"]}
+    assert daemon.call("PUT", path, wanted).status == 200
+    assert verdict() == "foreign"
+    for change in (("DELETE", path, None), ("PUT", path, {"events": None})):
+        assert daemon.call("PUT", path, wanted).status == 200
+        assert daemon.call(*change).status == 200
+        assert verdict() == "foreign", change
+        daemon.stop()
+        daemon.start()
+        assert verdict() == "foreign", change
+
+
+def test_the_check_for_foreign_ones_does_not_end_with_the_last_login(streamhold, fakes, folder):
+    daemon = streamhold(fakes.config(folder))
+    fakes.register(daemon, ["kick"])
+    put_credentials(daemon, "kick")
+    one = making.build("channel.followed", Platforms.signer, "other_broadcaster")
+    assert json.loads(send(url(daemon), one).body)["status"] == "stored"
+    assert login(daemon, "kick").status == 200
+    assert daemon.call("DELETE", "/oauth/kick/streamer123").status == 200
+    for _ in range(2):
+        one = making.build("channel.followed", Platforms.signer, "other_broadcaster")
+        assert json.loads(send(url(daemon), one).body)["status"] == "foreign"
+        daemon.stop()
+        daemon.start()
 
 
 def test_sizes(daemon):
@@ -289,6 +330,38 @@ def test_single_events(daemon):
         assert answer.json()["error"]
 
 
+def test_a_damaged_body_that_named_somebody_anonymous_is_not_shown(daemon):
+    """Masking goes by members, and of these bytes nobody knows them."""
+    giver = {**kinds.person(42424242, "Secret_Name"), "is_anonymous": True}
+    body = {**kinds.event("channel.subscription.gifts"), "gifter": giver}
+    deliver(daemon, "channel.subscription.gifts", body=body)
+    event, = daemon.events()
+    assert event["flags"] == ["masked"] and event["payload"]["gifter"]["username"] is None
+    daemon.stop()
+    row, = daemon.sql("SELECT body FROM events")
+    assert b"Secret_Name" in row[0]     # it is kept
+    daemon.sql("UPDATE events SET body = ?", row[0].replace(b"gifter", b"giftor"))
+    daemon.start()
+    page = daemon.get("/events")
+    event, = page.json()["events"]
+    assert event["flags"] == ["damaged", "masked"] and event["payload_base64"] == ""
+    shown = page.text + daemon.get("/events/1").text + daemon.cli("events", "show", "1").stdout
+    assert "masked" in shown
+    for trace in (b"Secret_Name", b"42424242"):
+        assert trace.decode() not in shown
+        assert base64.b64encode(trace).decode().rstrip("=")[:-1] not in shown
+
+
+def test_a_body_that_is_no_json_and_may_name_somebody_anonymous_is_not_shown(daemon):
+    body = b'{"gifter":{"is_anonymous":true,"username":"Secret_Name"},'
+    one, reply = deliver(daemon, "channel.subscription.gifts", body=body)
+    assert json.loads(reply.body)["status"] == "quarantined"
+    event, = daemon.events(include="quarantined")
+    assert event["flags"] == ["quarantined", "masked"] and event["payload_base64"] == ""
+    daemon.stop()
+    assert daemon.sql("SELECT body FROM events") == [(one.body,)]
+
+
 def test_a_damaged_body_is_flagged(daemon):
     deliver(daemon)
     daemon.stop()
@@ -330,38 +403,6 @@ def test_broker_away_for_long_is_503(daemon):
             began = time.monotonic()
             assert daemon.get(path).status == 200
             assert time.monotonic() - began < 1.5
-def test_a_damaged_body_that_named_somebody_anonymous_is_not_shown(daemon):
-    """Masking goes by members, and of these bytes nobody knows them."""
-    giver = {**kinds.person(42424242, "Secret_Name"), "is_anonymous": True}
-    body = {**kinds.event("channel.subscription.gifts"), "gifter": giver}
-    deliver(daemon, "channel.subscription.gifts", body=body)
-    event, = daemon.events()
-    assert event["flags"] == ["masked"] and event["payload"]["gifter"]["username"] is None
-    daemon.stop()
-    row, = daemon.sql("SELECT body FROM events")
-    assert b"Secret_Name" in row[0]     # it is kept
-    daemon.sql("UPDATE events SET body = ?", row[0].replace(b"gifter", b"giftor"))
-    daemon.start()
-    page = daemon.get("/events")
-    event, = page.json()["events"]
-    assert event["flags"] == ["damaged", "masked"] and event["payload_base64"] == ""
-    shown = page.text + daemon.get("/events/1").text + daemon.cli("events", "show", "1").stdout
-    assert "masked" in shown
-    for trace in (b"Secret_Name", b"42424242"):
-        assert trace.decode() not in shown
-        assert base64.b64encode(trace).decode().rstrip("=")[:-1] not in shown
-
-
-def test_a_body_that_is_no_json_and_may_name_somebody_anonymous_is_not_shown(daemon):
-    body = b'{"gifter":{"is_anonymous":true,"username":"Secret_Name"},'
-    one, reply = deliver(daemon, "channel.subscription.gifts", body=body)
-    assert json.loads(reply.body)["status"] == "quarantined"
-    event, = daemon.events(include="quarantined")
-    assert event["flags"] == ["quarantined", "masked"] and event["payload_base64"] == ""
-    daemon.stop()
-    assert daemon.sql("SELECT body FROM events") == [(one.body,)]
-
-
         assert daemon.get("/readyz").status == 503
     finally:
         os.kill(daemon.broker_pid(), signal.SIGCONT)
