@@ -13,8 +13,8 @@ from tests.fake import load
 from tests.fake.keys import Signer
 
 LONG = bool(os.environ.get("STREAMHOLD_LONG"))
-EVENTS, RATE = (20000, 500) if LONG else (3000, 300)
-KILLS = 100
+# test_kill_together.py kills readers as often by default, without the daemons.
+EVENTS, RATE, KILLS = (20000, 500, 100) if LONG else (1500, 300, 24)
 OTHERS = 12             # kills of the broker and of the API's front, in turn
 SIGNER = Signer()
 
