@@ -12,9 +12,25 @@ from .keys import ulid
 BROADCASTER_ID, PERSON_ID = 123456789, 987654321
 
 
-def stamp(days=0.0):
-    at = datetime.now(timezone.utc) + timedelta(days=days)
+def stamp(days=0.0, now=None):
+    at = (now or datetime.now(timezone.utc)) + timedelta(days=days)
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def aged(body, seconds):
+    """The same body as of so many seconds ago: each member `..._at` that is a time."""
+    if isinstance(body, list):
+        return [aged(one, seconds) for one in body]
+    if not isinstance(body, dict) or not seconds:
+        return body
+    return {name: _earlier(value, seconds) if name.endswith("_at") and value
+            else aged(value, seconds) for name, value in body.items()}
+
+
+def _earlier(text, seconds):
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    form = "milliseconds" if "." in text else "seconds"
+    return (at - timedelta(seconds=seconds)).isoformat(timespec=form).replace("+00:00", "Z")
 
 
 def person(user_id=PERSON_ID, name="viewer_one", identity=None):

@@ -210,12 +210,16 @@ class KickSubscriptions:
             return len(chosen)
 
     def deliver(self, event, url=None, user=None, count=1, mode="valid", ghost=False,
-                attempts=1):
+                attempts=1, bodies=None, age_s=0, order="sent"):
         """Something happened on a channel: one delivery for each subscription to it.
 
         Doubled subscriptions get the same body under different ids (#246). ghost: to the
-        removed subscriptions (#234). url: instead of the app's webhook_url.
+        removed subscriptions (#234). url: instead of the app's webhook_url. bodies: for each of
+        several events the members that differ from the documented body, instead of count.
+        age_s: so long ago the last of them happened and was sent, each a second after the one
+        before; order="reversed": they arrive the last one first (#131, #233, #390).
         """
+        assert order in ("sent", "reversed")
         owner = self.store.user(user)
         with self.lock:
             subs = [sub for sub in (self.deleted if ghost else self.subscriptions)
@@ -223,10 +227,16 @@ class KickSubscriptions:
                     and not sub["silent"]]
         streamer = events.person(as_number(owner.id), owner.display_name)
         out = []
-        for number in range(count):
-            body = events.encode(events.event(event, streamer, number=number))
+        bodies, now = [{}] * count if bodies is None else bodies, datetime.now(timezone.utc)
+        many = [(number, age_s + len(bodies) - 1 - number if age_s or order == "reversed" else 0)
+                for number in range(len(bodies))]
+        for number, age in reversed(many) if order == "reversed" else many:
+            body = {**events.aged(events.event(event, streamer, number=number), age),
+                    **bodies[number]}
+            body = events.encode(body)
             for sub in subs:
-                one = build(event, self.signer, mode, body=body, subscription=sub["id"])
+                one = build(event, self.signer, mode, body=body, subscription=sub["id"],
+                            timestamp=events.stamp(-age / 86400, now))
                 to = url or self.store.apps[sub["app_id"]].webhook_url
                 reply = send(to, one, attempts=attempts)
                 out.append({"id": one.message_id, "subscription_id": sub["id"],

@@ -1,5 +1,7 @@
 """Fake Kick's event subscriptions and deliveries, with the traps of Kick 4, 7 and 8."""
+import datetime
 import json
+import time
 
 import pytest
 
@@ -195,6 +197,24 @@ def test_a_success_between_failures_keeps_a_subscription(kick, api):
     assert kick.fake.delivery_failed(FOLLOW, "cid") == 1
     assert [one["event"] for one in api.listed()] == [KICKS]
     assert other in [one["id"] for one in kick.fake.subscriptions_now()["live"]]
+
+
+def test_deliveries_may_be_late_and_overtake_each_other(kick, api):
+    with Receiver() as hook:
+        api.subscribe("livestream.status.updated")
+        kick.fake.deliver("livestream.status.updated", hook.url, age_s=3600, order="reversed",
+                          bodies=[{"is_live": True}, {"is_live": False}])
+        kick.fake.deliver("livestream.status.updated", hook.url)
+        found = [json.loads(one.body) for one in hook.requests]
+        ages = [round(time.time() - datetime.datetime.fromisoformat(
+            one.header("kick-event-message-timestamp").replace("Z", "+00:00")).timestamp(), -1)
+            for one in hook.requests]
+    assert [one["is_live"] for one in found[:2]] == [False, True] and ages == [3600, 3600, 0]
+    sent = [one.header("kick-event-message-timestamp") for one in hook.requests[:2]]
+    assert sent[0] > sent[1]        # the second is the older
+    assert found[0]["started_at"] < found[2]["started_at"]
+    with pytest.raises(AssertionError):
+        kick.fake.deliver("livestream.status.updated", hook.url, order="backwards")
 
 
 def test_deliver(kick, api):

@@ -2,6 +2,7 @@
 bounded number of calls, and nothing that Streamhold did not make is touched."""
 import json
 import os
+import re
 import signal
 import time
 
@@ -18,6 +19,7 @@ CHAT, FOLLOW, KICKS, BAN = ("chat.message.sent", "channel.followed", "kicks.gift
 ALL = [CHAT, FOLLOW, "channel.subscription.new", "channel.subscription.renewal",
        "channel.subscription.gifts", "channel.reward.redemption.updated",
        "livestream.status.updated", "livestream.metadata.updated", BAN, KICKS]
+REWARD, STATUS = "channel.reward.redemption.updated", "livestream.status.updated"
 CALLS = ("subscriptions_list", "subscriptions_create", "subscriptions_delete")
 KICK_ID = str(USERS["kick"]["id"])
 
@@ -636,6 +638,57 @@ def test_one_event_of_a_doubled_subscription_is_marked(subs):
     subs.sync(adopt="true")
     assert len(subs.live()) == 1
     assert len(subs.kick.deliver(FOLLOW, url, user=USER)) == 1
+
+
+def test_what_comes_late_and_in_another_order_is_taken_once_and_changes_nothing(subs):
+    """Redemptions and the state of the stream, an hour old and the last one first, between fresh
+    ones: nothing is refused or taken twice, and the older does not undo what is known."""
+    subs.active(FOLLOW, REWARD, STATUS)
+    mark = subs.mark()
+    url = f"http://127.0.0.1:{subs.daemon.webhook_port}/webhooks/kick"
+    reward = {"id": "01KBHE78QE4HZY1617DK5FC7YD", "redeemed_at": kinds.stamp(-1 / 23)}
+    steps = [{**reward, "status": "pending"}, {**reward, "status": "accepted"}]
+    ways = [{"is_live": True}, {"is_live": False}]
+    fresh, late, answers = set(), set(), []
+
+    def deliver(event, into, **options):
+        sent = subs.kick.deliver(event, url, user=USER, **options)
+        answers.extend(one["status"] for one in sent)
+        into.update(one["id"] for one in sent)
+        return sent
+
+    def live():
+        return re.search(r"^streamhold_streams_live (\d)$", subs.daemon.get("/metrics").text,
+                         re.M).group(1)
+
+    hour = {"age_s": 3600, "order": "reversed"}
+    deliver(FOLLOW, fresh)
+    first = deliver(REWARD, late, bodies=steps, **hour)
+    deliver(STATUS, late, bodies=ways, **hour)
+    assert live() == "0"            # its end came first
+    deliver(STATUS, fresh, bodies=ways, order="reversed")
+    assert live() == "0"
+    time.sleep(1.1)                 # times of sending are whole seconds
+    deliver(STATUS, fresh, bodies=[{"is_live": True, "title": "again"}])
+    assert live() == "1"
+    deliver(STATUS, late, bodies=[{"is_live": False, "title": "an hour ago"}], age_s=3600)
+    assert live() == "1"            # what is older says nothing of now
+    deliver(FOLLOW, late, bodies=[{"n": 1}], age_s=3600)
+    deliver(REWARD, fresh, bodies=[{"id": "01KBHE78QE4HZY1617DK5FC7YE"}])
+
+    assert set(answers) == {200}
+    stored = subs.daemon.events()
+    assert sorted(one["id"] for one in stored) == sorted(fresh | late)
+    assert {one["id"] for one in stored if one["flags"] == ["late"]} == late
+    assert {one["id"] for one in stored if one["flags"] == []} == fresh
+    # In the order in which they came, each saying when it was sent.
+    assert [(one["id"], one["data"]["status"]) for one in stored if one["kind"] == "reward"][:2] \
+        == [(first[0]["id"], "accepted"), (first[1]["id"], "pending")]
+    redeemed = [one for one in stored if one["id"] in {one["id"] for one in first}]
+    assert redeemed[0]["occurred_at"] > redeemed[1]["occurred_at"]
+    assert states(subs.channel()) == {FOLLOW: "active", REWARD: "active", STATUS: "active"}
+    assert subs.sync()["actions"] == []
+    assert subs.asked(mark) == (1, 0, 0)
 
 
 def test_a_403_of_an_edge_server_is_not_taken_for_a_missing_scope(subs):
