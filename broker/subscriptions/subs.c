@@ -382,9 +382,8 @@ next_try(const struct sub_channel *channel)
 	return next;
 }
 
-/* The time until the next pass of a channel. */
-static int64_t
-wait_after(const struct subscriptions *subs, struct sub_channel *channel,
+int64_t
+subs_wait_after(const struct subscriptions *subs, struct sub_channel *channel,
     const struct sub_pass_end *end)
 {
 	int64_t interval =
@@ -433,7 +432,7 @@ on_pass_end(void *arg, const struct sub_pass_end *end)
 	subs->running_channel = NULL;
 	count_pass(subs, end);
 	if (channel && !end->dry_run) {
-		int64_t wait = wait_after(subs, channel, end);
+		int64_t wait = subs_wait_after(subs, channel, end);
 
 		channel->ended_at = time_boot_ms();
 		if (sub_channel_has_work(channel))

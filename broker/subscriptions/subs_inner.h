@@ -180,6 +180,11 @@ subs_plan(struct subscriptions *subs, struct sub_channel *channel, int64_t wait_
 /* Times between, with jitter: `most` and half of it. */
 int64_t subs_backoff_ms(int64_t first, int64_t last, unsigned failures);
 
+/* The time until the next pass of a channel after one that has ended so, ms; counts its
+ * failures and what it changed one after the other. */
+int64_t subs_wait_after(const struct subscriptions *subs, struct sub_channel *channel,
+    const struct sub_pass_end *end);
+
 /* Somebody asks: the channel is compared as soon as may be, refusals are forgotten. */
 void subs_demand(struct subscriptions *subs, struct sub_channel *channel, bool adopt);
 

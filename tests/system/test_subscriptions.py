@@ -1,5 +1,6 @@
 """Event subscriptions hold: whatever the platform does to them, the wanted set is reached with a
 bounded number of calls, and nothing that Streamhold did not make is touched."""
+import datetime
 import json
 import os
 import re
@@ -443,9 +444,15 @@ def test_a_list_that_is_no_list_creates_nothing_and_is_not_asked_for_in_a_loop(s
     subs.kick.next("subscriptions_list", count=-1, **fault)
     subs.ready(CHAT)
     one = subs.wait("unreachable")
+    asked_at = next(entry["time"] for entry in subs.kick.asked()
+                    if entry["endpoint"] == "subscriptions_list")
     time.sleep(0.3)
     assert subs.asked() == (1, 0, 0)
     assert one["trouble"] and one["next_step"] == f"streamhold subs sync {USER}"
+    # Half of 30 s at least, or what the platform said.
+    least = int(fault.get("headers", {}).get("Retry-After", 15))
+    at = datetime.datetime.fromisoformat(one["next_at"].replace("Z", "+00:00")).timestamp()
+    assert asked_at + least - 0.1 <= at < time.time() + max(least, 30) + 0.1, one["next_at"]
 
 
 def test_no_envelope_data_is_an_empty_list(subs):
