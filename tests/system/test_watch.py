@@ -1,10 +1,12 @@
 """What a person sees of events that come and go: /status, the command, the silence alarm."""
+import datetime
 import json
 import re
 import subprocess
 import time
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fake import delivery as making
 from tests.fake import events as kinds
@@ -111,6 +113,48 @@ def test_latencies_are_those_of_their_type_everywhere(daemon):
         counted, = [line for line in daemon.get("/metrics").text.splitlines()
                     if line.startswith(name)]
         assert int(float(counted.removeprefix(name))) == one["count"]
+
+
+def samples(daemon, name):
+    """{labels: value} of a gauge."""
+    family, = [one for one in text_string_to_metric_families(daemon.get("/metrics").text)
+               if one.name == name]
+    return {frozenset(one.labels.items()): one.value for one in family.samples}
+
+
+def test_recent_latencies_and_last_times_are_those_of_the_status_and_of_the_events(daemon):
+    assert daemon.call("PUT", "/consumers/bot", {}).status == 200
+    for number in range(20):
+        timestamp = kinds.stamp(-600 / 86400 if number < 2 else 0)
+        assert post(daemon, timestamp=timestamp, number=number)[1] == 200
+    time.sleep(0.05)
+    assert len(daemon.get("/consumers/bot/events").json()["events"]) == 20
+    assert post(daemon, kind="kicks.gifted")[1] == 200
+    wanted = {}
+    for one in status(daemon)["events"]:
+        for way in ("delivery", "handout"):
+            told = one[f"{way}_ms"] or {}
+            assert set(told) <= {"p50", "p95", "max"}
+            for word, quantile in {"p50": "0.5", "p95": "0.95", "max": "1"}.items():
+                if told:
+                    wanted[frozenset({"type": one["type"], "way": way,
+                                      "quantile": quantile}.items())] = told[word]
+    found = samples(daemon, "streamhold_recent_latency_seconds")
+    assert set(found) == set(wanted) and len(found) == 9    # the gift was not handed out
+    for labels, seconds in found.items():
+        assert abs(seconds * 1000 - wanted[labels]) <= 1, (dict(labels), seconds)
+    assert len({round(one, 3) for one in found.values()}) > 3     # and they are not all one
+
+    last = {}
+    for event in daemon.events():
+        at = datetime.datetime.fromisoformat(event["received_at"].replace("Z", "+00:00"))
+        last[frozenset({("type", event["type"])})] = at.timestamp()
+    assert len(last) == 2
+    assert samples(daemon, "streamhold_event_last_time_seconds") == pytest.approx(last, abs=1e-3)
+    daemon.stop()
+    daemon.start()
+    assert samples(daemon, "streamhold_event_last_time_seconds") == pytest.approx(last, abs=1e-3)
+    assert not samples(daemon, "streamhold_recent_latency_seconds")
 
 
 def handout(daemon):
