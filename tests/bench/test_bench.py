@@ -1,8 +1,12 @@
 """The benchmark's driver works and every delivery that it saw accepted is stored. No speed is
 judged here: rates of a busy machine say nothing."""
+import importlib.machinery
+import importlib.util
 import json
+import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -48,6 +52,64 @@ def test_deliver_hands_on_fills_and_judges(plain):
         "page_us", "walk_ms", "ingest_us", "ingest_cpu_us"], answer["problems"]
     assert done.returncode == 1
     assert all(f"deliver: {text}" in done.stderr for text in told)
+
+
+def program(name):
+    """A benchmark's driver as a module; its name has no ending."""
+    loader = importlib.machinery.SourceFileLoader(f"bench_{name}", str(ROOT / "tests/bench" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def rows(**grown):
+    """Measured figures up to 1e7 stored events; grown: {figure: ratio} at sizes."""
+    plain = {"page_us": 1700.0, "walk_ms": 1.7, "ingest_us": 90.0, "p99_us": 3300.0,
+             "ingest_cpu_us": 98.0}
+    sizes = {"e3": 1_000, "e5": 100_000, "e6": 1_000_000, "e7": 10_000_000}
+    return {size: {name: value * grown.get(at, {}).get(name, 1.1 if size > 1000 else 1)
+                   for name, value in plain.items()} for at, size in sizes.items()}
+
+
+@pytest.mark.parametrize("grown, told", [
+    ({}, []),
+    ({"e6": {"page_us": 1.49, "p99_us": 9}}, []),           # p99 is told and not judged
+    ({"e7": dict.fromkeys(("page_us", "walk_ms", "ingest_us", "ingest_cpu_us"), 9)}, []),
+    ({"e6": {"page_us": 1.51}}, ["page_us grew by 1.51"]),
+    ({"e6": {"ingest_us": 1.5}}, ["ingest_us grew by 1.50"]),
+    ({"e5": {"walk_ms": 2}, "e6": {"ingest_cpu_us": 3}},
+     ["walk_ms grew by 2.00", "ingest_cpu_us grew by 3.00"]),
+], ids=["good", "just good", "bad only at 1e7", "bad at 1e6", "at the limit", "bad before"])
+def test_growth_is_judged_up_to_a_million_and_the_exit_status_says_so(
+        monkeypatch, capsys, grown, told):
+    """The gate of the benchmark, on figures that are given."""
+    deliver = program("deliver")
+    measured = rows(**grown)
+
+    class Given(deliver.Run):
+        def __init__(self, arguments):      # pylint: disable=super-init-not-called
+            self.arguments, self.problems, self.work = arguments, [], pathlib.Path("/nonexistent")
+            self.corpus = types.SimpleNamespace(make=lambda *_: None)
+
+        def growth(self):
+            return measured
+
+        def clean(self):
+            pass
+
+    monkeypatch.setattr(deliver, "Run", Given)
+    monkeypatch.setattr(sys, "argv", ["deliver", "--part", "growth", "--long", "--json"])
+    arguments = deliver.read_arguments()
+    assert arguments.growth_max == 1.5 and arguments.sizes == list(measured)
+    status = deliver.run(arguments)
+    answer, errors = json.loads((out := capsys.readouterr()).out), out.err
+    assert status == (1 if told else 0)
+    assert [text.split(", allowed")[0] for text in answer["problems"]] == told
+    assert all(f"deliver: {text}" in errors for text in answer["problems"])
+    judged = [row for size, row in measured.items() if size <= 1_000_000]
+    assert answer["grown"] == {
+        name: max(row[name] for row in judged) / judged[0][name]
+        for name in ("page_us", "walk_ms", "ingest_us", "ingest_cpu_us")}
 
 
 def test_the_cost_of_the_filter_is_measured_in_one_run(plain):
