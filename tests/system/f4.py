@@ -119,3 +119,17 @@ F4 = {
         f"{REFRESH}::test_no_token_is_logged",
         "tests/system/test_canaries.py::test_no_secret_is_where_it_must_not_be"]),
 }
+
+
+def named():
+    """Every test that the table names, for each platform of its row."""
+    return sorted({test.format(platform=platform)
+                   for _, platforms, tests in F4.values()
+                   for platform in platforms for test in tests})
+
+
+def proves(nodeid):
+    """Whether a test is named. A name that ends within its brackets, or has none, stands for all
+    that begin so."""
+    return any(nodeid == test or nodeid.startswith(test if "[" in test else test + "[")
+               for test in named() if "::" in test and not test.endswith("]")) or nodeid in named()

@@ -1,4 +1,5 @@
 """The table f4.py names tests that are there."""
+import os
 import pathlib
 import re
 import subprocess
@@ -6,18 +7,12 @@ import sys
 
 import pytest
 
-from tests.system.f4 import F4
+from tests.lib.tools import REQUIRED
+from tests.system.f4 import F4, SUBSCRIPTIONS, named, proves
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Of F.4: what concerns logins and tokens, the API, subscriptions and consumers.
 NUMBERS = [*range(1, 21), *range(26, 34)]
-
-
-def named():
-    """Every test that the table names, for each platform of its row."""
-    return sorted({test.format(platform=platform)
-                   for _, platforms, tests in F4.values()
-                   for platform in platforms for test in tests})
 
 
 def python_tests():
@@ -63,3 +58,30 @@ def test_named_function_is_run_by_its_program(test):
     text = source.read_text()
     table = text[text.index("const struct CMUnitTest"):]
     assert re.search(rf"\b{function}\b", table), f"{function} is not in the table of {source}"
+
+
+def test_what_is_named_is_known_by_its_id(collected):
+    found = [one for one in collected if proves(one)]
+    assert len(found) >= len(python_tests())
+    assert proves(f"{SUBSCRIPTIONS}::test_what_a_stranger_made_serves_and_is_never_touched")
+    assert not proves(f"{SUBSCRIPTIONS}::test_what_a_stranger_made_serves_and_is_never")
+    assert not proves(f"{SUBSCRIPTIONS}::test_what_a_stranger_made_serves_and_is_never_touched_x")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root some may be skipped")
+@pytest.mark.parametrize("required, counts", [("1", "1 error"), ("", "1 skipped")])
+def test_a_proof_that_is_skipped_fails_the_run(folder, required, counts):
+    """As node from npm is not found, or whatever else."""
+    wrapper = folder / "wrapper.py"
+    wrapper.write_text("import shutil, sys, pytest\n"
+                       "shutil.which = lambda *_, **__: None\n"
+                       "import tests.system.test_refresh_clock as module\n"
+                       "module.pytestmark = pytest.mark.skip(reason='not here')\n"
+                       "sys.exit(pytest.main(sys.argv[1:]))\n")
+    test = next(one for one in python_tests() if "test_refresh_clock" in one)
+    done = subprocess.run(
+        [sys.executable, str(wrapper), "-q", "-p", "no:cacheprovider", test], cwd=ROOT,
+        env={**os.environ, REQUIRED: required, "PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=120)
+    assert counts in done.stdout, done.stdout + done.stderr
+    assert done.returncode == (1 if required else 0)

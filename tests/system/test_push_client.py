@@ -1,16 +1,14 @@
 """Pushed events, verified by a Standard Webhooks library that no one here wrote."""
 import base64
 import json
-import shutil
 import subprocess
-
-import pytest
 
 from tests.conftest import ROOT
 from tests.lib.target import Target
+from tests.lib.tools import npm_package
 from tests.system.consumer_stage import deliver, start
 
-PACKAGE = ROOT / "build" / "npm" / "node_modules" / "standardwebhooks"
+PACKAGE, needs_package = npm_package("standardwebhooks")
 
 
 def line(push, **changed):
@@ -26,8 +24,7 @@ def verify(secret, lines):
     return done.stdout.split("\n")[:-1]
 
 
-@pytest.mark.skipif(not shutil.which("node") or not PACKAGE.is_dir(),
-                    reason="node or build/npm is not there; tests/run installs them")
+@needs_package
 def test_standardwebhooks_of_npm_verifies_what_is_pushed(streamhold, folder):
     daemon = start(streamhold, folder)
     answers = iter([503, 200])

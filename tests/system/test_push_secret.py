@@ -2,7 +2,6 @@
 Webhooks; facts/twitch-google-standards.md F.4, 31)."""
 import base64
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -12,7 +11,7 @@ import pytest
 from tests.lib.target import Target, signature
 from tests.system.consumer_stage import deliver, start
 from tests.system.test_push import add, show, until
-from tests.system.test_push_client import PACKAGE, line, verify
+from tests.system.test_push_client import line, needs_package, verify
 
 OWN = "whsec_" + base64.b64encode(b"o" * 32).decode()
 
@@ -120,8 +119,7 @@ def test_how_long_is_configured_and_bounded(streamhold, folder):
     assert done.returncode == 0
 
 
-@pytest.mark.skipif(not shutil.which("node") or not PACKAGE.is_dir(),
-                    reason="node or build/npm is not there; tests/run installs them")
+@needs_package
 def test_standardwebhooks_of_npm_takes_either_secret_and_then_the_new_one(daemon):
     with Target() as target:
         old = add(daemon, target.url)

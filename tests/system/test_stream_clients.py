@@ -4,7 +4,6 @@ import json
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +14,10 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.fake import events as kinds
+from tests.lib.tools import npm_package
 from tests.system.test_stream import config, deliver
 
-PACKAGE = ROOT / "build" / "npm" / "node_modules" / "eventsource"
+PACKAGE, needs_package = npm_package("eventsource")
 
 
 class Lines:
@@ -72,8 +72,7 @@ def wait_other_front(daemon, before):
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(not shutil.which("node") or not PACKAGE.exists(),
-                    reason="node or build/npm is not there; tests/run installs them")
+@needs_package
 def test_eventsource_of_npm_gets_each_event_once(daemon, run):
     client = run(["node", str(ROOT / "tests/npm/follow.cjs"), str(PACKAGE),
                   f"http://localhost:{daemon.api_port}/events/stream?after=0", *kinds.TYPES,
@@ -102,8 +101,7 @@ def test_eventsource_of_npm_gets_each_event_once(daemon, run):
         assert event["data"].encode() == daemon.get(f"/events/{event['id']}").body
 
 
-@pytest.mark.skipif(not shutil.which("node") or not PACKAGE.exists(),
-                    reason="node or build/npm is not there; tests/run installs them")
+@needs_package
 def test_eventsource_of_npm_joins_lines(daemon, run):
     client = run(["node", str(ROOT / "tests/npm/follow.cjs"), str(PACKAGE),
                   f"http://localhost:{daemon.api_port}/events/stream?"
