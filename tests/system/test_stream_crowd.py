@@ -1,10 +1,12 @@
 """Twenty readers at 500 events a second: five that do not read, five that take a byte a second,
 ten good ones; and twenty consumers of every kind, as bad. The good ones are up to date, ingest is as
-quick as without readers, and memory is bounded. What is compared was measured in the same run."""
+quick as without readers, and memory is bounded. What is compared was measured in the same run, in
+turns: a slice without the crowd, then one with it."""
 import contextlib
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -16,8 +18,12 @@ from tests.lib.sse import Stream
 from tests.lib.target import Target
 
 RATE = 500
-ALONE_S = 5                 # without readers, before and after
-CROWD_S = 60 if os.environ.get("STREAMHOLD_LONG") else 20
+LONG = bool(os.environ.get("STREAMHOLD_LONG"))
+SLICE_S = 2                 # without the crowd, and as long with it
+SLICES, SLICES_MAX = 5, 11  # of each; the last of five with the crowd is longer
+CROWD_S = 60 if LONG else 20
+# The p99 of ingest with the crowd, median of the slices, to that without: so many times, and this.
+TIMES, MORE_MS = 1.5, 2
 LAG_MS = 1000
 HTTPD_MB, BROKER_MB = 24, 40
 
@@ -33,6 +39,7 @@ class Sender:
     def sign(self, count):
         subprocess.run([self.bench / "bench_sign", str(count), self.file, self.keys],
                        check=True, capture_output=True, timeout=300)
+        self.offset = 0
         return self.keys / "kick_public.pem"
 
     def send(self, port, seconds):
@@ -60,58 +67,6 @@ def sip(stream, stop):
             return
 
 
-@pytest.mark.alone
-def test_good_readers_and_ingest_do_not_feel_the_bad_ones(streamhold, folder, plain):
-    sender = Sender(plain, folder)
-    key = sender.sign(int(RATE * (2 * ALONE_S + CROWD_S) * 1.1))
-    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}}}, build=plain)
-    alone = [sender.send(daemon.webhook_port, ALONE_S)]
-
-    dead = [Stream(daemon.api_port, buffer=4096) for _ in range(5)]
-    slow = [Stream(daemon.api_port, buffer=4096) for _ in range(5)]
-    stop = threading.Event()
-    sippers = [threading.Thread(target=sip, args=(stream, stop)) for stream in slow]
-    good = subprocess.Popen(
-        [sys.executable, "-E", str(ROOT / "tests/lib/sse.py"), "crowd", str(daemon.api_port),
-         "10", "?include=foreign,quarantined"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert good.stdout.readline() == "ready\n"
-    for thread in sippers:
-        thread.start()
-    crowd = sender.send(daemon.webhook_port, CROWD_S)
-    daemon.wait_log("a reader took less than .* was cut off at", timeout=20, count=10)
-    good.stdin.write(f"{crowd['statuses']['200']}\n")
-    good.stdin.close()
-    seen = json.loads(good.stdout.readline())
-    good.wait(10)
-    stop.set()
-    for thread in sippers:
-        thread.join()
-    for stream in dead + slow:
-        stream.close()
-    alone.append(sender.send(daemon.webhook_port, ALONE_S))
-
-    children = daemon.children()
-    httpd = max(memory_mb(pid, "VmHWM") for pid in children["httpd"])
-    broker = memory_mb(children["broker"][0], "VmHWM")
-    stored = crowd["statuses"]["200"]
-    p99 = [result["p99_us"] / 1000 for result in alone]
-    print(f"ingest p99 alone {p99} ms, with readers {crowd['p99_us'] / 1000} ms; "
-          f"lag at most {max(seen['lags']):.0f} ms; httpd {httpd:.1f} MB, broker {broker:.1f} MB")
-    assert stored >= 0.99 * RATE * CROWD_S
-    assert seen["counts"] == [stored] * 10
-    assert max(seen["lags"]) < LAG_MS
-    assert httpd < HTTPD_MB and broker < BROKER_MB
-    # The same but for noise: twice, and what one descheduling costs.
-    assert crowd["p99_us"] / 1000 < 2 * max(p99) + 5
-
-
-# -- consumers of every kind --------------------------------------------------------------------
-
-MIXED_S = 60 if os.environ.get("STREAMHOLD_LONG") else 12
-MIXED_BROKER_MB = 48
-
-
 class Measuring:
     """A consumer in a process of its own, which says in the end what it saw."""
 
@@ -131,11 +86,110 @@ class Measuring:
         return told
 
 
-class Consumers:
-    """Twenty, beside each other. Everything they use ends with the stack."""
+def p99_ms(results):
+    return statistics.median(result["p99_us"] / 1000 for result in results)
 
-    def __init__(self, daemon, stack):
-        self.daemon, self.stack, self.stop, self.threads = daemon, stack, threading.Event(), []
+
+class Turns:
+    """Slices without and with a crowd, by turns. Of the crowd's last one of SLICES the caller makes
+    its own, which is longer."""
+
+    def __init__(self, sender, daemon, crowd_of):
+        self.sender, self.daemon, self.crowd_of = sender, daemon, crowd_of
+        self.alone, self.crowd = [], []
+
+    def send(self, seconds):
+        return self.sender.send(self.daemon.webhook_port, seconds)
+
+    def pair(self):
+        self.alone.append(self.send(SLICE_S))
+        members = self.crowd_of()
+        self.crowd.append(self.send(SLICE_S))
+        members.end(self.crowd[-1]["statuses"]["200"])
+
+    def last(self, seconds):
+        """How many events the last crowd was to get, and that crowd, which still is there."""
+        for _ in range(SLICES - 1):
+            self.pair()
+        self.alone.append(self.send(SLICE_S))
+        members = self.crowd_of()
+        self.crowd.append(self.send(seconds))
+        return self.crowd[-1]["statuses"]["200"], members
+
+    def is_unchanged(self):
+        return p99_ms(self.crowd) < TIMES * p99_ms(self.alone) + MORE_MS
+
+    def check(self):
+        """Ingest does not feel the crowd. Where the machine is busy with others, five slices may
+        say something else by chance; all that were measured count, and more say it better."""
+        while not self.is_unchanged() and len(self.alone) < SLICES_MAX:
+            self.sender.sign(int(RATE * 2 * SLICE_S * 1.1))
+            self.pair()
+        print(f"ingest p99 without {[one['p99_us'] for one in self.alone]} us, with "
+              f"{[one['p99_us'] for one in self.crowd]} us")
+        assert self.is_unchanged(), (p99_ms(self.alone), p99_ms(self.crowd))
+
+
+def sent_at_most(last_s):
+    return int(RATE * ((2 * SLICES - 1) * SLICE_S + last_s) * 1.1)
+
+
+class Readers:
+    """Twenty: five that do not read, five that take a byte a second, ten good ones."""
+
+    def __init__(self, daemon):
+        self.bad = [Stream(daemon.api_port, buffer=4096) for _ in range(10)]
+        self.stop = threading.Event()
+        self.sippers = [threading.Thread(target=sip, args=(stream, self.stop))
+                        for stream in self.bad[5:]]
+        self.good = Measuring("sse.py", "crowd", str(daemon.api_port), "10",
+                              "?include=foreign,quarantined")
+        for thread in self.sippers:
+            thread.start()
+
+    def end(self, count):
+        seen = self.good.seen(count)
+        self.stop.set()
+        for thread in self.sippers:
+            thread.join()
+        for stream in self.bad:
+            stream.close()
+        return seen
+
+
+@pytest.mark.alone
+def test_good_readers_and_ingest_do_not_feel_the_bad_ones(streamhold, folder, plain):
+    sender = Sender(plain, folder)
+    key = sender.sign(sent_at_most(CROWD_S))
+    daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}}}, build=plain)
+    turns = Turns(sender, daemon, lambda: Readers(daemon))
+    stored, readers = turns.last(CROWD_S)
+    daemon.wait_log("a reader took less than .* was cut off at", timeout=20, count=10)
+    seen = readers.end(stored)
+
+    children = daemon.children()
+    httpd = max(memory_mb(pid, "VmHWM") for pid in children["httpd"])
+    broker = memory_mb(children["broker"][0], "VmHWM")
+    print(f"lag at most {max(seen['lags']):.0f} ms; httpd {httpd:.1f} MB, broker {broker:.1f} MB")
+    assert stored >= 0.99 * RATE * CROWD_S
+    assert seen["counts"] == [stored] * 10
+    assert max(seen["lags"]) < LAG_MS
+    assert httpd < HTTPD_MB and broker < BROKER_MB
+    turns.check()
+
+
+# -- consumers of every kind --------------------------------------------------------------------
+
+MIXED_S = 60 if LONG else 12
+MIXED_BROKER_MB = 48
+
+
+class Consumers:
+    """Twenty, beside each other."""
+
+    def __init__(self, daemon):
+        self.daemon, self.stop, self.threads = daemon, threading.Event(), []
+        self.stack = stack = contextlib.ExitStack()
         self.names = []
         self.streams = [Stream(daemon.api_port, buffer=4096) for _ in range(5)]
         # Dead: two that do not read their stream, a closed port, one that never answers an
@@ -182,7 +236,9 @@ class Consumers:
         while not self.stop.wait(1):
             self.daemon.get("/consumers/slow-asking/events?limit=1")
 
-    def end(self):
+    def end(self, count):
+        read, good = self.read.seen(count), [one.seen(count) for one in self.good]
+        states = {one["name"]: one for one in self.daemon.get("/consumers").json()["consumers"]}
         self.stop.set()
         for thread in self.threads:
             thread.join()
@@ -190,32 +246,25 @@ class Consumers:
             stream.close()
         for name in self.names:
             assert self.daemon.delete(f"/consumers/{name}").status == 200
+        self.stack.close()
+        return read, good, states
 
 
 @pytest.mark.alone
 def test_good_consumers_of_every_kind_do_not_feel_the_bad_ones(streamhold, folder, plain):
     sender = Sender(plain, folder)
-    key = sender.sign(int(RATE * (2 * ALONE_S + MIXED_S) * 1.1))
+    key = sender.sign(sent_at_most(MIXED_S))
     daemon = streamhold({"platforms": {"kick": {"public_key_file": str(key)}}}, build=plain)
-    alone = [sender.send(daemon.webhook_port, ALONE_S)]
-    with contextlib.ExitStack() as stack:
-        consumers = Consumers(daemon, stack)
-        assert len(consumers.streams) + len(consumers.names) + 7 == 20
-        crowd = sender.send(daemon.webhook_port, MIXED_S)
-        stored = crowd["statuses"]["200"]
-        read = consumers.read.seen(stored)
-        good = [one.seen(stored) for one in consumers.good]
-        states = {one["name"]: one for one in daemon.get("/consumers").json()["consumers"]}
-        consumers.end()
-    alone.append(sender.send(daemon.webhook_port, ALONE_S))
+    turns = Turns(sender, daemon, lambda: Consumers(daemon))
+    stored, consumers = turns.last(MIXED_S)
+    assert len(consumers.streams) + len(consumers.names) + 7 == 20
+    read, good, states = consumers.end(stored)
 
     children = daemon.children()
     httpd = max(memory_mb(pid, "VmHWM") for pid in children["httpd"])
     broker = memory_mb(children["broker"][0], "VmHWM")
-    p99 = [result["p99_us"] / 1000 for result in alone]
     lags = [*read["lags"], *[one["lag"] for one in good]]
-    print(f"ingest p99 alone {p99} ms, with consumers {crowd['p99_us'] / 1000} ms; lags "
-          f"{[round(lag) for lag in lags]} ms; httpd {httpd:.1f} MB, broker {broker:.1f} MB")
+    print(f"lags {[round(lag) for lag in lags]} ms; httpd {httpd:.1f} MB, broker {broker:.1f} MB")
     assert stored >= 0.99 * RATE * MIXED_S
     assert read["counts"] == [stored] * 7
     for one in good:        # each event once, in order
@@ -224,4 +273,4 @@ def test_good_consumers_of_every_kind_do_not_feel_the_bad_ones(streamhold, folde
     assert states["dead-closed"]["state"] == "failing"
     assert all(states[name]["lag"] > stored / 2 for name in states if not name.startswith("good"))
     assert httpd < HTTPD_MB and broker < MIXED_BROKER_MB
-    assert crowd["p99_us"] / 1000 < 2 * max(p99) + 5
+    turns.check()
