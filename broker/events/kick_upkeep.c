@@ -56,7 +56,6 @@ struct adopt_job {
 	int64_t now;
 	int64_t until; /* of the keys before */
 	char event_id[128];
-	char timestamp[TIME_TEXT_SIZE];
 	char *body;
 };
 
@@ -366,7 +365,6 @@ write_event(struct adopt_job *job)
 {
 	char until[TIME_TEXT_SIZE];
 
-	time_format(job->now, job->timestamp);
 	time_format(job->until, until);
 	(void)snprintf(job->event_id, sizeof(job->event_id), "%s.%.16s.%lld",
 	    CHANGED_EVENT, job->id, (long long)job->now);
@@ -413,24 +411,15 @@ adopt(struct kick_upkeep *upkeep, char *pem)
 static int
 put_event(const struct adopt_job *job, struct db *db)
 {
-	const struct store_delivery row = {
+	const struct store_own_event own = {
 		.platform = platform_name(),
-		.message_id = job->event_id,
+		.id = job->event_id,
 		.type = CHANGED_EVENT,
-		.version = 1,
-		.received_at = job->now,
-		.occurred_at = job->now,
-		.flags = EVENT_OWN,
-		.timestamp = job->timestamp,
-		.signature = "",
-		.content_type = "application/json",
-		.body = (const uint8_t *)job->body,
-		.body_length = strlen(job->body),
+		.now = job->now,
+		.body = job->body,
 	};
-	uint64_t seq;
-	int result = store_event_put(db, &row, &seq);
 
-	return result < 0 ? result : 0;
+	return store_event_put_own(db, &own);
 }
 
 /* A shipped key is in no row until another follows it. */

@@ -20,33 +20,23 @@ struct notice_job {
 	char *broadcaster_name;
 	char *body;
 	int64_t now;
-	char timestamp[TIME_TEXT_SIZE];
 };
 
 static int
 run_notice(struct store_job *base, struct db *db)
 {
 	const struct notice_job *job = (const struct notice_job *)base;
-	const struct store_delivery row = {
+	const struct store_own_event own = {
 		.platform = job->platform,
-		.message_id = job->id,
+		.id = job->id,
 		.type = job->type,
-		.version = 1,
-		.received_at = job->now,
-		.occurred_at = job->now,
+		.now = job->now,
 		.broadcaster_id = job->broadcaster_id,
 		.broadcaster_name = job->broadcaster_name,
-		.flags = EVENT_OWN,
-		.timestamp = job->timestamp,
-		.signature = "",
-		.content_type = "application/json",
-		.body = (const uint8_t *)job->body,
-		.body_length = strlen(job->body),
+		.body = job->body,
 	};
-	uint64_t seq;
-	int result = store_event_put(db, &row, &seq);
 
-	return result < 0 ? result : 0;
+	return store_event_put_own(db, &own);
 }
 
 static void
@@ -85,6 +75,5 @@ notice_store(struct broker *broker, const struct notice *notice)
 	job->broadcaster_name = copy_of(notice->broadcaster_name);
 	job->body = xstrdup(notice->body);
 	job->now = time_now_ms();
-	time_format(job->now, job->timestamp);
 	store_submit(broker->store, &job->job);
 }

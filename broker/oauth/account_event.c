@@ -51,7 +51,6 @@ account_event_make(
 	event->user_id = row->user_id ? xstrdup(row->user_id) : NULL;
 	event->type = type;
 	event->now = time_now_ms();
-	time_format(event->now, event->timestamp);
 	snprintf(event->id, sizeof(event->id), "%s.%" PRIu64, type, row->generation);
 	event->body = make_body(row);
 }
@@ -59,29 +58,17 @@ account_event_make(
 int
 account_event_put(struct db *db, const struct account_event *event)
 {
-	struct store_delivery row = {
+	const struct store_own_event own = {
 		.platform = event->platform,
-		.message_id = event->id,
+		.id = event->id,
 		.type = event->type,
-		.version = 1,
-		.received_at = event->now,
-		.occurred_at = event->now,
+		.now = event->now,
 		.broadcaster_id = event->user_id,
 		.broadcaster_name = event->username,
-		.flags = EVENT_OWN,
-		.timestamp = event->timestamp,
-		.signature = "",
-		.content_type = "application/json",
+		.body = event->body,
 	};
-	uint64_t seq;
-	int result;
 
-	if (!event->type)
-		return 0;
-	row.body = (const uint8_t *)event->body;
-	row.body_length = strlen(event->body);
-	result = store_event_put(db, &row, &seq);
-	return result < 0 ? result : 0;
+	return event->type ? store_event_put_own(db, &own) : 0;
 }
 
 void

@@ -23,7 +23,6 @@ struct account_event {
 	char *user_id; /* NULL: not known */
 	const char *type;
 	char id[ACCOUNT_EVENT_ID_SIZE];
-	char timestamp[TIME_TEXT_SIZE];
 	int64_t now;
 	char *body; /* a JSON object */
 };

@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/event_filter.h"
+#include "common/time.h"
 
 static const char insert_id[] =
     "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
@@ -134,6 +135,34 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 	if (delivery->ret_duplicate_of)
 		*delivery->ret_duplicate_of = first;
 	return 1;
+}
+
+int
+store_event_put_own(struct db *db, const struct store_own_event *own)
+{
+	char timestamp[TIME_TEXT_SIZE];
+	const struct store_delivery row = {
+		.platform = own->platform,
+		.message_id = own->id,
+		.type = own->type,
+		.version = 1,
+		.received_at = own->now,
+		.occurred_at = own->now,
+		.broadcaster_id = own->broadcaster_id,
+		.broadcaster_name = own->broadcaster_name,
+		.flags = EVENT_OWN,
+		.timestamp = timestamp,
+		.signature = "",
+		.content_type = "application/json",
+		.body = (const uint8_t *)own->body,
+		.body_length = strlen(own->body),
+	};
+	uint64_t seq;
+	int result;
+
+	time_format(own->now, timestamp);
+	result = store_event_put(db, &row, &seq);
+	return result < 0 ? result : 0;
 }
 
 static const char *

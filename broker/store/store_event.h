@@ -61,6 +61,21 @@ void store_event_clear(struct store_event *event);
 int store_event_put(
     struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq);
 
+/* What Streamhold tells of itself. */
+struct store_own_event {
+	const char *platform;
+	const char *id; /* the same for the same occurrence */
+	const char *type;
+	int64_t now;                  /* when it happened, ms since 1970 */
+	const char *broadcaster_id;   /* of the channel that it is about; NULL: none */
+	const char *broadcaster_name; /* NULL: none */
+	const char *body;             /* a JSON object */
+};
+
+/* Stores one as an event with EVENT_OWN, unless its id is known. 0 or a negative errno.
+ * On the database's thread. */
+int store_event_put_own(struct db *db, const struct store_own_event *own);
+
 /* Reads the last seq at start. 0 or a negative errno. Called by store_open.c only. */
 int store_event_load_seq(struct db *db);
 
