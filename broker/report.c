@@ -4,6 +4,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "broker/memory.h"
 #include "broker/oauth/app_token.h"
 #include "broker/oauth/oauth.h"
+#include "broker/oauth/redirect.h"
 #include "broker/oauth/validate.h"
 #include "broker/outbound/fetch.h"
 #include "broker/report.h"
@@ -112,31 +114,39 @@ put_service(struct sink *sink)
 	    config_option_find("logging.level")->words[(unsigned)log_get_level()]);
 }
 
+/* Empty until the front has said its port. */
+static void
+put_address(struct sink *sink, const char *name, const char *host, uint32_t port,
+    const char *path)
+{
+	char *url = port ? config_listener_url(host, port, path) : NULL;
+
+	put_text(sink, name, url);
+	free(url);
+}
+
 static void
 put_listening(struct sink *sink)
 {
 	const struct broker *broker = sink->broker;
-	char base[BROKER_BASE_SIZE];
-	char url[BROKER_BASE_SIZE + 64];
+	const struct config *config = &broker->config;
+	char uri[REDIRECT_SIZE];
 	unsigned i;
 
-	(void)snprintf(url, sizeof(url), "http://localhost:%u", broker->api.port);
-	put_text(sink, "api_url", broker->api.port ? url : "");
+	put_address(sink, "api_url", config->server.host, broker->api.port, "");
 	put_number(sink, "api_port", broker->api.port);
-	(void)snprintf(url, sizeof(url), "http://%s:%u%s", broker->config.webhooks.host,
-	    broker->webhook.port, broker->config.webhooks.path);
-	put_text(sink, "webhook_url", broker->webhook.port ? url : "");
+	put_address(sink, "webhook_url", config->webhooks.host, broker->webhook.port,
+	    config->webhooks.path);
 	put_number(sink, "webhook_port", broker->webhook.port);
-	put_text(sink, "public_url", broker->config.webhooks.public_url);
-	if (!broker_redirect_base(broker, base))
-		return;
+	put_text(sink, "public_url", config->webhooks.public_url);
 	for (i = 0; i < CONFIG_PLATFORM_MAX; i++) {
-		const char *name = config_platform_name((enum config_platform_index)i);
+		const struct platform *platform =
+		    platform_at((enum config_platform_index)i);
 		char key[32];
 
-		(void)snprintf(key, sizeof(key), "redirect_uri.%s", name);
-		(void)snprintf(url, sizeof(url), "%s/oauth/callback/%s", base, name);
-		put_text(sink, key, url);
+		(void)snprintf(key, sizeof(key), "redirect_uri.%s", platform->name);
+		if (redirect_uri(broker, platform, REDIRECT_STATE, uri))
+			put_text(sink, key, uri);
 	}
 }
 

@@ -311,6 +311,10 @@ bool config_url_is_loopback(const char *url);
  */
 bool config_host_is_loopback(const char *host);
 
+/* "http://[::1]:3001/webhooks/kick": where a listener on a host that passed the checks
+ * is reached. `path` may be "". The caller frees. */
+char *config_listener_url(const char *host, unsigned port, const char *path);
+
 /* Event names that subscriptions.kick knows; static. */
 const char *const *config_event_names(size_t *ret_count);
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/config_check.h"
 #include "common/text.h"
 
@@ -458,4 +459,12 @@ bool
 config_host_is_loopback(const char *host)
 {
 	return is_loopback(host, strlen(host));
+}
+
+char *
+config_listener_url(const char *host, unsigned port, const char *path)
+{
+	if (strchr(host, ':'))
+		return xasprintf("http://[%s]:%u%s", host, port, path);
+	return xasprintf("http://%s:%u%s", host, port, path);
 }

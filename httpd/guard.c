@@ -53,11 +53,10 @@ guard_init(struct httpd *httpd)
 
 	for (i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++)
 		add_own(&hosts, &origins, own_names[i], httpd->port);
-	if (!config_host_is_loopback(host)) {
-		literal = strchr(host, ':') ? xasprintf("[%s]", host) : xstrdup(host);
-		add_own(&hosts, &origins, literal, httpd->port);
-		free(literal);
-	}
+	/* What is configured may be one of them again, which does no harm. */
+	literal = strchr(host, ':') ? xasprintf("[%s]", host) : xstrdup(host);
+	add_own(&hosts, &origins, literal, httpd->port);
+	free(literal);
 	httpd->own_hosts = xstrndup((char *)buf_bytes(&hosts), buf_length(&hosts));
 	httpd->own_origins =
 	    xstrndup((char *)buf_bytes(&origins), buf_length(&origins));

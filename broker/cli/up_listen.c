@@ -290,21 +290,13 @@ up_listen_remove(struct up *up, const char *name)
 	}
 }
 
-static char *
-address_text(const char *host, unsigned port, const char *path)
-{
-	if (strchr(host, ':'))
-		return xasprintf("http://[%s]:%u%s", host, port, path);
-	return xasprintf("http://%s:%u%s", host, port, path);
-}
-
 void
 up_listen_announce(const struct up *up)
 {
 	const struct config *config = &up->config;
-	char *api = address_text(config->server.host, up->api_port, "");
+	char *api = config_listener_url(config->server.host, up->api_port, "");
 	char *webhook = up->children[UP_WEBHOOK].wanted
-	    ? address_text(
+	    ? config_listener_url(
 		  config->webhooks.host, up->webhook_port, config->webhooks.path)
 	    : xstrdup("off");
 

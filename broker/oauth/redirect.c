@@ -1,5 +1,6 @@
 /*
- * Redirect addresses. Called by credentials.c, login_start.c and login_finish.c.
+ * Redirect addresses. Called by credentials.c, login_start.c, login_finish.c and
+ * report.c.
  */
 #include <stdio.h>
 #include <string.h>

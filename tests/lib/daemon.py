@@ -14,7 +14,7 @@ import time
 from tests.lib import shape
 
 READY = re.compile(r"listening api=(?:http://localhost:(\d+)|(\S+)) "
-                   r"webhook=(?:http://[^:/]+:(\d+)(\S*)|off)")
+                   r"webhook=(?:http://(?:\[[0-9a-f:]+\]|[^:/]+):(\d+)(\S*)|off)")
 NAMES = {"streamhold-brok": "broker", "streamhold-http": "httpd"}
 
 
