@@ -139,7 +139,9 @@ flows_end(struct broker *broker)
 
 	(void)broker;
 	while ((flow = LIST_FIRST(&all_flows)))
-		flow_fail(flow, ERR_broker_away, NULL);
+		flow_fail(flow,
+		    flow->outlives_client ? ERR_outcome_unknown : ERR_broker_away,
+		    NULL);
 }
 
 void

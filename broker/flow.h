@@ -66,7 +66,8 @@ void flow_fail(struct flow *flow, enum proto_error error, const char *sentence);
 /* Ends the flows of a client that went, except those that outlive it. */
 void flows_client_gone(struct client *client);
 
-/* Ends all flows with ERR_broker_away, at shutdown. */
+/* Ends all flows at shutdown: with ERR_broker_away, and those that outlive their client
+ * with ERR_outcome_unknown, since what they sent out may come to something yet. */
 void flows_end(struct broker *broker);
 
 /* Calls `each` for every step of every kind that has flows in it. */

@@ -60,9 +60,12 @@ static const char failed_page_start[] =
     "<body>\n"
     "  <h1>Login failed</h1>\n"
     "  <p>";
+static const char failed_nothing[] =
+    "No access tokens were stored. You can close this window and start again.";
+static const char failed_open[] =
+    "It is not known whether access tokens were stored. Look with <code>streamhold "
+    "accounts</code>, and start again if the account is not there.";
 static const char failed_page_end[] = "</p>\n"
-				      "  <p>No access tokens were stored. You can "
-				      "close this window and start again.</p>\n"
 				      "</body>\n"
 				      "</html>\n";
 static const char failed_policy[] =
@@ -113,6 +116,16 @@ on_finished(struct request *request, struct proto_msg *answer, bool last)
 	respond_buf(request, &page, body);
 }
 
+/* Whether the tokens may have been stored although the answer is an error: the broker
+ * was asked, and went away or took too long. */
+static bool
+is_open(const struct proto_failed *failed)
+{
+	const int error = proto_error_by_name(failed->code);
+
+	return error == ERR_outcome_unknown || error == ERR_timed_out;
+}
+
 /* A person is looking, so failures are pages; but a wrong state is answered as
  * published, in JSON. */
 static void
@@ -129,6 +142,8 @@ on_login_failed(struct request *request, const struct proto_failed *failed)
 	answer.policy = failed_policy;
 	buf_add_text(body, failed_page_start);
 	html_text(body, failed->message);
+	buf_add_text(body, "</p>\n  <p>");
+	buf_add_text(body, is_open(failed) ? failed_open : failed_nothing);
 	buf_add_text(body, failed_page_end);
 	respond_buf(request, &answer, body);
 }

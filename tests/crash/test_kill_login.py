@@ -70,14 +70,17 @@ class Stage:
 
     @contextlib.contextmanager
     def killed_at(self, place):
-        """The broker is dead, and is started again at the end."""
+        """The broker is dead, and is started again at the end. The browser is not told that
+        nothing was stored."""
         location = self.come_back()
         up = self.daemon.process.pid
         ready = len(re.findall("streamhold-broker .* is ready", self.daemon.text_log()))
         os.kill(up, signal.SIGSTOP)
         try:
             with self.tracer(place) as tracer:
-                browser = threading.Thread(target=follow, args=(self.daemon, location))
+                pages = []
+                browser = threading.Thread(
+                    target=lambda: pages.append(follow(self.daemon, location)))
                 browser.start()
                 tracer.process.wait(20)
                 assert tracer.end(), f"'{place}' was not reached"
@@ -85,6 +88,10 @@ class Stage:
         finally:
             os.kill(up, signal.SIGCONT)
         browser.join(30)
+        [page] = pages
+        assert page.status == 503 and page.headers["Streamhold-Error"] == "outcome_unknown"
+        assert "It is not known whether access tokens were stored" in page.text
+        assert "No access tokens" not in page.text
         self.daemon.wait_log(r"streamhold-broker .* is ready", count=ready + 1)
 
     def status(self):

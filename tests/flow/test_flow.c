@@ -363,6 +363,18 @@ the_end_of_the_broker_ends_all_flows(void **state)
 	flows_end(&broker);
 }
 
+/* What it has sent out may come to something yet. */
+static void
+the_end_of_the_broker_leaves_open_what_is_under_way(void **state)
+{
+	(void)state;
+	ask();
+	made.flow.outlives_client = true;
+	flows_end(&broker);
+	RUN_UNTIL(lasts == 1);
+	assert_string_equal(last_answer.failed.code, "outcome_unknown");
+}
+
 /* Counting. */
 
 struct counted {
@@ -489,6 +501,7 @@ main(void)
 		TEST(work_already_sent_out_outlives_its_client),
 		TEST(a_flow_without_a_client_still_has_its_deadline),
 		TEST(the_end_of_the_broker_ends_all_flows),
+		TEST(the_end_of_the_broker_leaves_open_what_is_under_way),
 		TEST(flows_are_counted_by_kind_and_step),
 		TEST(each_flow_has_a_number_of_its_own),
 		TEST(two_waits_and_a_resume_of_none_are_broken_invariants),

@@ -276,13 +276,18 @@ def test_parameters_given_twice_are_refused(front, broker, name):
 
 @pytest.mark.parametrize("code, status", [
     ("login_denied", 400), ("login_incomplete", 400), ("exchange_failed", 502),
-    ("other_account", 409), ("storage_failed", 503), ("keystore_unavailable", 503)])
+    ("other_account", 409), ("storage_failed", 503), ("keystore_unavailable", 503),
+    ("broker_away", 503), ("outcome_unknown", 503), ("timed_out", 503)])
 def test_failed_logins_are_escaped_pages(front, broker, code, status):
     broker.answers["login_finish"] = lambda m: failed(code, "<script>alert('1')</script> & \"x\"")
     answer = front.ask(path="/oauth/callback/kick?state=s&error=x")
     assert answer.status == status
     assert b"<script>" not in answer.body
     assert b"&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;x&quot;" in answer.body
+    is_open = code in ("outcome_unknown", "timed_out")
+    assert (b"<p>No access tokens were stored." in answer.body) == (not is_open)
+    assert (b"<p>It is not known whether access tokens were stored. Look with "
+            b"<code>streamhold accounts</code>" in answer.body) == is_open
     check_policy(answer)
     assert answer["Streamhold-Error"] == code
     assert (answer.get("Retry-After") is None) == (status != 503)
