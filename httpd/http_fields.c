@@ -109,11 +109,11 @@ judge_length(struct http_parse *parse, struct http_text value)
 		unsigned digit = (unsigned)(unsigned char)value.data[i] - '0';
 		if (digit > 9)
 			return REFUSE_LENGTH_FORM;
-		/* May wrap: a number that long is refused below. */
+		/* May wrap: of a number that long only that it is too large counts. */
 		length = length * 10 + digit;
 	}
 	if (value.length > HTTP_LENGTH_DIGITS_MAX)
-		return REFUSE_BODY_LENGTH;
+		length = UINT64_MAX;
 	parse->request.framing = HTTP_LENGTH;
 	parse->request.content_length = length;
 	return REFUSE_NOTHING;

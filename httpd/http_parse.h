@@ -36,8 +36,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest request target in bytes, beyond it 414: an authorization code of 4096 bytes of
- * which each is escaped, and room for the rest of a callback. */
+/* Longest request target in bytes, beyond it 414: an authorization code of 4096 bytes
+ * of which each is escaped, and room for the rest of a callback. */
 #define HTTP_TARGET_MAX 16384
 /* Longest request line without its CRLF: method, target, version and two spaces. */
 #define HTTP_REQUEST_LINE_MAX (HTTP_TARGET_MAX + 64)
@@ -47,7 +47,7 @@
 #define HTTP_HEADER_LINES_MAX 64
 /* Largest possible head; a buffer of this size and the body limit is always enough. */
 #define HTTP_HEAD_MAX (HTTP_REQUEST_LINE_MAX + 2 + HTTP_HEADER_BYTES_MAX)
-/* Digits of a Content-Length; more is 413 whatever the limit. */
+/* Digits of a Content-Length; one with more is beyond every limit. */
 #define HTTP_LENGTH_DIGITS_MAX 15
 /* Hexadecimal digits of a chunk size. */
 #define HTTP_CHUNK_DIGITS_MAX 8
@@ -127,7 +127,7 @@ struct http_request {
 	struct http_span host;  /* value of the Host header, well-formed */
 	/* Bytes of request line and headers; the body starts here. */
 	size_t head_length;
-	/* Announced length with HTTP_LENGTH, else 0. */
+	/* Announced length with HTTP_LENGTH, else 0. UINT64_MAX: too many digits. */
 	uint64_t content_length;
 	size_t header_count;
 	struct http_header headers[HTTP_HEADER_LINES_MAX];

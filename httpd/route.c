@@ -238,16 +238,18 @@ static void
 judge_head(struct request *request, struct http_text raw, struct url_path *path)
 {
 	const struct route *route;
-	int result;
+	const int result = url_path_decode(raw.data, raw.length, 0, path);
 
 	request->head = request->parsed->method == HTTP_HEAD;
+	if (result == -EINVAL) {
+		respond_refusal(request, &bad_path, true);
+		return;
+	}
 	if (!guard_request(request, starts_with(raw, "/oauth/callback/")))
 		return;
-	result = url_path_decode(raw.data, raw.length, 0, path);
 	route = result == 0 ? find_pattern(request->httpd->role, path) : NULL;
 	if (!route) {
-		respond_refusal(
-		    request, result == -EINVAL ? &bad_path : &no_route, false);
+		respond_refusal(request, &no_route, false);
 		return;
 	}
 	request->route = find_method(route, request->parsed->method, path);

@@ -636,33 +636,69 @@ def test_bad_paths_are_refused(front, path):
     assert "an encoded slash" in answer.json()["error"]
 
 
+def limit_rate(front, broker, limit):
+    """What the broker answers after this has gone the same way, so it is in force then."""
+    broker.answers["accounts_list"] = lambda m: [("list_end", {})]
+    broker.tell("settings", rate_limit=limit, connections_max=1024, body_max=65536,
+                shutdown_timeout_ms=10000, log_level="info", log_format="text",
+                allowed_hosts="proxy.test", allowed_origins="https://panel.test")
+    for _ in range(100):
+        if front.ask(path="/oauth/accounts").status == 200 or limit:
+            return
+    raise AssertionError("the rate is limited")
+
+
 def test_order_of_refusals(front, broker):
     """Everything is wrong with the first request; then, one by one, less."""
     steps = [
-        (421, {"host": "evil.test"}),
-        (403, {"origin": "https://evil.test"}),
-        (404, {"path": "/nothing"}),
-        (405, {"method": "PUT"}),
-        (400, {"path": "/oauth/credentials/mixer"}),
-        (413, {"length": 65537}),
-        (415, {"kind": "text/plain"}),
-        (400, {"body": b"{"}),
-        (400, {"body": b"{}"}),
+        (400, "bad_path", {"path": "/a%2Fb"}),
+        (421, "wrong_host", {"host": "evil.test"}),
+        (403, "foreign_origin", {"origin": "https://evil.test"}),
+        (429, "rate_limited", {"spent": True}),
+        (404, "not_found", {"path": "/nothing"}),
+        (405, "method_not_allowed", {"method": "PUT"}),
+        (400, "invalid_platform", {"path": "/oauth/credentials/mixer"}),
+        (413, "body_too_large", {"length": 65537}),
+        (415, "unsupported_media_type", {"kind": "text/plain"}),
+        (400, "invalid_request", {"body": b"{"}),
+        (400, "invalid_request", {"body": b"{}"}),
     ]
-    for start, (status, _) in enumerate(steps):
+    for start, (status, code, _) in enumerate(steps):
         wrong = {}
-        for _, fault in reversed(steps[start:]):
+        for _, _, fault in reversed(steps[start:]):
             wrong |= fault
-        headers = [f"Content-Type: {wrong.get('kind', 'application/json')}"]
+        body = wrong["body"].ljust(wrong.get("length", 0))
+        headers = [f"Content-Type: {wrong.get('kind', 'application/json')}",
+                   f"Content-Length: {len(body)}"]
         if "origin" in wrong:
             headers.append(f"Origin: {wrong['origin']}")
-        body = wrong["body"]
-        if "length" in wrong:
-            body = body.ljust(wrong["length"])
-        answer = front.ask(wrong.get("method", "POST"),
-                           wrong.get("path", "/oauth/credentials/kick"), headers, body,
-                           host=wrong.get("host"))
-        assert answer.status == status, (start, answer)
+        # The one request a second that is allowed goes before it on the connection.
+        before = 3 if "spent" in wrong else 0
+        limit_rate(front, broker, 1 if before else 0)
+        try:
+            with front.connect() as client:
+                client.sendall(front.head() * before + front.head(
+                    wrong.get("method", "POST"), wrong.get("path", "/oauth/credentials/kick"),
+                    headers, wrong.get("host")) + body)
+                reader = Reader(client)
+                for _ in range(before):
+                    assert reader.answer().status in (200, 429)
+                answer = reader.answer()
+        finally:
+            limit_rate(front, broker, 0)
+        assert (answer.status, answer["Streamhold-Error"]) == (status, code), (start, answer)
+
+
+@pytest.mark.parametrize("length", [10 ** 14, 10 ** 15, 10 ** 16, 2 ** 64, 2 ** 64 + 5, 10 ** 40])
+def test_a_length_beyond_all_numbers_is_refused_in_its_turn(front, broker, length):
+    """As any other that is too large: behind Host, path and method."""
+    header = JSON + [f"Content-Length: {length}"]
+    for status, method, path, host in ((421, "POST", "/nothing", "evil.test"),
+                                       (404, "POST", "/nothing", None),
+                                       (405, "PUT", "/oauth/credentials/kick", None),
+                                       (413, "POST", "/oauth/credentials/kick", None)):
+        assert front.ask(method, path, header, host=host).status == status
+    assert front.ask("POST", "/nothing", header + ["Origin: https://evil.test"]).status == 403
 
 
 def test_body_size_on_the_api(front, broker):
