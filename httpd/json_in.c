@@ -86,7 +86,8 @@ json_in_object(const char *bytes, size_t length, json_t **ret_object,
 		(void)snprintf(error, JSON_IN_ERROR_SIZE, "A JSON body is required");
 		return -EINVAL;
 	}
-	value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &found);
+	value =
+	    json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &found);
 	if (!value) {
 		describe(&found, error);
 		wipe(&found, sizeof(found));
