@@ -124,6 +124,15 @@ def test_login_is_started(front, broker):
     assert front.ask(path="/oauth/start/twitch/a?adopt=maybe").status == 400
 
 
+def test_head_starts_no_login(front, broker):
+    answer = front.ask("HEAD", "/oauth/start/twitch/streamer123")
+    assert (answer.status, answer["Content-Length"]) == (200, "0")
+    assert answer["Content-Type"] == "application/json"
+    assert front.ask("HEAD", "/oauth/start/mixer/a").status == 400
+    assert front.ask("HEAD", "/oauth/start/twitch/a?adopt=maybe").status == 400
+    assert broker.asked == []
+
+
 def test_login_without_credentials(front, broker):
     text = "No OAuth credentials configured for platform: twitch"
     broker.answers["login_start"] = lambda m: failed("no_credentials", text)
