@@ -324,6 +324,16 @@ find_verb(const char *name)
 	return NULL;
 }
 
+/* The verb of a line that asks for one by an option, or names none: every program has
+ * --version, --help and -n. */
+static const char *
+verb_without_words(const struct cli *cli)
+{
+	if (cli->version)
+		return "version";
+	return cli->check_only && !cli->help ? "config check" : "help";
+}
+
 static int
 choose_verb(struct line *line, const struct verb **ret_verb)
 {
@@ -336,7 +346,9 @@ choose_verb(struct line *line, const struct verb **ret_verb)
 			break;
 	}
 	if (line->cli->version || line->cli->help || line->word_count == 0) {
-		*ret_verb = find_verb(line->cli->version ? "version" : "help");
+		*ret_verb = find_verb(line->word_count == 0 || line->cli->version
+			? verb_without_words(line->cli)
+			: "help");
 		return CLI_OK;
 	}
 	if (taken == 0)

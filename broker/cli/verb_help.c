@@ -36,6 +36,7 @@ print_all(void)
 		print_verb(&verbs[i]);
 	(void)printf("\nOptions of every verb:\n");
 	options_print(stdout, NULL);
+	(void)printf("\nAlone, -n checks the configuration, as `config check` does.\n");
 	(void)printf("\n%s\nBegin with: streamhold up\n", exit_help);
 }
 

@@ -181,12 +181,16 @@ read_arguments(int argc, char **argv)
 		version_print("streamhold-vault");
 		exit(EXIT_STOPPED);
 	}
+	/* It reads no configuration, so there is nothing to find wrong with it. */
+	if (argc == 2 && strcmp(argv[1], "-n") == 0)
+		exit(EXIT_STOPPED);
 	if (argc == 1 && fcntl(VAULT_LINK_FD, F_GETFD) >= 0)
 		return;
 	(void)fputs(
-	    "Usage: streamhold-vault [--version]\n\n"
+	    "Usage: streamhold-vault [--version] [--help] [-n]\n\n"
 	    "Talks to the keyring of the desktop. Started by streamhold-broker, "
-	    "not by hand.\n",
+	    "not by hand.\n"
+	    "It reads no configuration, so -n, which checks that, finds nothing.\n",
 	    argc == 2 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
 	exit(argc == 2 && strcmp(argv[1], "--help") == 0 ? EXIT_STOPPED : EXIT_CONFIG);
 }

@@ -210,3 +210,25 @@ def test_a_wrong_configuration_is_said_before_looking(run, folder):
     (folder / "c.json").write_text('{"x": 1}')
     result = run("accounts", "--config", folder / "c.json")
     assert result.returncode == 1 and "config check" in result.stderr
+
+
+@pytest.mark.parametrize("program", ["streamhold", "streamhold-broker", "streamhold-httpd",
+                                     "streamhold-vault"])
+def test_every_program_has_a_version_a_help_and_a_check(build, folder, program):
+    def run(*arguments):
+        return subprocess.run([build / "bin" / program, *arguments], capture_output=True,
+                              text=True, timeout=20, cwd=folder)
+
+    assert run("--version").stdout.startswith(program + " ")
+    for option in ("--help", "-n"):
+        done = run(option)
+        assert done.returncode == 0 and done.stderr == "", done
+    assert " -n" in run("--help").stdout
+    good, bad = folder / "good.json", folder / "bad.json"
+    good.write_text("{}")
+    bad.write_text('{"server": {"prot": 1}}')
+    if program == "streamhold-vault":   # it reads none
+        return
+    assert run("-n", "--config", good).returncode == 0
+    done = run("-n", "--config", bad)
+    assert done.returncode == 1 and "server.prot" in done.stderr
