@@ -2,8 +2,10 @@
  * streamhold-broker: the process that owns secrets, database and outbound calls.
  *
  * It is asked by the two fronts over their link sockets and by the `streamhold`
- * command over broker.sock. It never reads HTTP requests, and no message that it sends
- * holds a token, a verifier or a key.
+ * command over broker.sock. It never reads HTTP requests. No message that it sends to a
+ * front holds a token, a verifier or a key. Over broker.sock it hands out access tokens
+ * where that was allowed (oauth/handout.c), and a new signing secret of a consumer once
+ * (consumers/consumer_secret.c); what is kept in the keyring goes to streamhold-vault.
  */
 #include <stdlib.h>
 
