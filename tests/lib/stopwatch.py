@@ -6,6 +6,7 @@ on a busy one the limit grows by what was waited for, up to a bound.
 """
 import pathlib
 import re
+import threading
 import time
 
 PRESSURE = pathlib.Path("/proc/pressure")
@@ -46,3 +47,28 @@ class Stopwatch:
             assert self.within(limit), f"not within {limit} s"
             time.sleep(every)
         return self.wall()
+
+
+class Pulse:
+    """Counts the seconds in which this process was not let run at all: it was stopped, or the
+    machine was. For what must keep a rate, where Stopwatch would leave out nearly everything:
+    the load itself makes processes wait. Shorter gaps than LATE are the test's own."""
+    EVERY, LATE = 0.05, 0.5
+
+    def __enter__(self):
+        self.lost, self.over = 0.0, threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread.start()
+        return self
+
+    def _beat(self):
+        before = time.monotonic()
+        while not self.over.wait(self.EVERY):
+            gap = time.monotonic() - before - self.EVERY
+            if gap > self.LATE:
+                self.lost += gap
+            before = time.monotonic()
+
+    def __exit__(self, kind, value, trace):
+        self.over.set()
+        self.thread.join()
