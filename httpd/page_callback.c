@@ -121,7 +121,7 @@ on_finished(struct request *request, struct proto_msg *answer, bool last)
 static bool
 is_open(const struct proto_failed *failed)
 {
-	const int error = proto_error_by_name(failed->code);
+	const enum proto_error error = proto_error_by_name(failed->code);
 
 	return error == ERR_outcome_unknown || error == ERR_timed_out;
 }
