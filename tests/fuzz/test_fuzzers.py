@@ -22,7 +22,8 @@ def test_fuzzer(name, folder):
     new.mkdir()
     corpus = [str(new)] + ([str(seeds)] if seeds.is_dir() else [])
     done = subprocess.run(
-        [str(program), f"-max_total_time={SECONDS}", "-rss_limit_mb=512", "-timeout=5",
+        [str(program), f"-max_total_time={SECONDS}", "-rss_limit_mb=512",
+         "-malloc_limit_mb=64", "-timeout=5",
          "-print_final_stats=1", f"-artifact_prefix={folder}/", *corpus],
         cwd=folder, capture_output=True, text=True, errors="replace",
         timeout=SECONDS + 120)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@
 #define FRAME_MAX (8 * 1024 * 1024)
 /* Longer values are left out: their bounds are those of the frame. */
 #define VALUE_MAX 70000
+/* Address space that refusing a frame may take; msgpack-c alone maps eight times as much
+ * for the first one. */
+#define BOMB_MAX_KB (64 * 1024)
 
 enum extreme { LEAST, MOST, ABSENT };
 
@@ -310,6 +314,23 @@ the_wrong_direction_is_refused(void **state)
 }
 
 /* Five bytes that make msgpack-c's unpacker map 512 MiB. */
+/* Of this process, in KiB: "VmPeak" is the most address space that it ever had. */
+static long
+memory_kb(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	long value = -1;
+
+	assert_non_null(file);
+	while (value < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtol(line + strlen(name) + 1, NULL, 10);
+	(void)fclose(file);
+	assert_true(value >= 0);
+	return value;
+}
+
 static void
 the_five_byte_frame_is_refused_without_memory(void **state)
 {
@@ -317,17 +338,21 @@ the_five_byte_frame_is_refused_without_memory(void **state)
 		{ 0xdd, 0xff, 0x00, 0x00, 0x00 }, { 0xdf, 0x01, 0x00, 0x00, 0x00 },
 		{ 0xc6, 0xff, 0xff, 0xff, 0xff }, { 0xdb, 0xff, 0xff, 0xff, 0xff },
 		{ 0xdd, 0xff, 0xff, 0xff, 0xff } };
+	const long before = memory_kb("VmSize");
 	struct proto_msg msg;
 	const char *what;
 	size_t i;
 
 	(void)state;
+	/* What was freed by others does not hide what is taken here. */
+	assert_true(memory_kb("VmPeak") - before < BOMB_MAX_KB);
 	for (i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++) {
 		assert_false(proto_walk(bombs[i], sizeof(bombs[i])));
 		assert_int_equal(
 		    proto_decode(bombs[i], sizeof(bombs[i]), PROTO_BOTH, &msg, &what),
 		    -EBADMSG);
 	}
+	assert_true(memory_kb("VmPeak") - before < 2 * BOMB_MAX_KB);
 }
 
 static void
