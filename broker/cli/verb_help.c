@@ -31,12 +31,13 @@ print_all(void)
 
 	(void)printf(
 	    "streamhold keeps platform logins and webhook events for your bots.\n"
-	    "\nusage: streamhold VERB [WORDS] [OPTIONS]\n\n");
+	    "\nusage: streamhold VERB [WORDS] [OPTIONS]\n"
+	    "       streamhold -n    checks the configuration, as `config check` does\n"
+	    "\n");
 	for (i = 0; verbs[i].name; i++)
 		print_verb(&verbs[i]);
 	(void)printf("\nOptions of every verb:\n");
 	options_print(stdout, NULL);
-	(void)printf("\nAlone, -n checks the configuration, as `config check` does.\n");
 	(void)printf("\n%s\nBegin with: streamhold up\n", exit_help);
 }
 
