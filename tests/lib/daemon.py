@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from tests.lib import shape
+from tests.lib import described, shape
 
 READY = re.compile(r"listening api=(?:http://localhost:(\d+)|(\S+)) "
                    r"webhook=(?:http://(?:\[[0-9a-f:]+\]|[^:/]+):(\d+)(\S*)|off)")
@@ -183,7 +183,8 @@ class Streamhold:
     # -- asking -----------------------------------------------------------------------
 
     def call(self, method, path, body=None, headers=None, port=None, timeout=30):
-        """One request to the API. A dict or list as body is sent as JSON."""
+        """One request to the API, or to another port of this daemon. A dict or list as body is
+        sent as JSON. The answer is one that docs/openapi.yaml has."""
         headers = dict(headers or {})
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
@@ -193,7 +194,8 @@ class Streamhold:
         try:
             connection.request(method, path, body, headers)
             reply = connection.getresponse()
-            return Answer(reply.status, dict(reply.getheaders()), reply.read())
+            return described.check(
+                method, path, Answer(reply.status, dict(reply.getheaders()), reply.read()))
         finally:
             connection.close()
 
