@@ -195,7 +195,8 @@ class Streamhold:
             connection.request(method, path, body, headers)
             reply = connection.getresponse()
             return described.check(
-                method, path, Answer(reply.status, dict(reply.getheaders()), reply.read()))
+                method, path, Answer(reply.status, dict(reply.getheaders()), reply.read()),
+                webhook=port is not None and port == self.webhook_port)
         finally:
             connection.close()
 

@@ -54,10 +54,12 @@ def method_of(method):
     return "get" if method == "HEAD" else method.lower()
 
 
-def operation(method, path):
-    """What is described for a request; None for what is not there."""
+def operation(method, path, webhook):
+    """What is described for a request to one of the two listeners; None for what is not
+    there."""
     path = path.partition("?")[0]
-    found = [item for pattern, item in paths() if pattern.fullmatch(path)]
+    found = [item for pattern, item in paths()
+             if pattern.fullmatch(path) and ("servers" in item) == webhook]
     # Other methods of /subscriptions/kick/sync are those of a channel with that name.
     for item in found if path.endswith("/sync") else found[:1]:
         if method_of(method) in item:
@@ -73,12 +75,12 @@ def shortened(value):
     return value
 
 
-def check(method, path, answer):
-    """The answer, which has status, headers and body."""
+def check(method, path, answer, webhook=False):
+    """The answer, which has status, headers and body; `webhook`: of the webhook listener."""
     what = f"{method} {path}: {answer.status}"
     headers = {name.lower(): value for name, value in answer.headers.items()}
     code = headers.get("streamhold-error")
-    one = operation(method, path)
+    one = operation(method, path, webhook)
     if (answer.status, code) in ANYWHERE:
         return answer
     if one is None:

@@ -129,7 +129,9 @@ def test_an_answer_that_is_not_described_is_noticed():
     code = {"Streamhold-Error": "not_found"}
     described.check("GET", "/nothing", answer(404, {"error": "no"}, **code))
     described.check("GET", "/subscriptions/kick/sync", answer(404, {"error": "no"}, **code))
+    described.check("POST", "/webhooks/kick", answer(200, {"status": "stored"}), webhook=True)
     for method, path, wrong in (
+            ("POST", "/webhooks/kick", answer(200, {"status": "stored"})),
             ("GET", "/healthz", answer(200, alive | {"more": 1})),
             ("GET", "/healthz", answer(200, {"status": "alive"})),
             ("GET", "/healthz", answer(200, {"status": "well", "version": "1"})),
