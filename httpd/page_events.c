@@ -11,6 +11,7 @@
 #include "httpd/httpd.h"
 #include "httpd/limits.h"
 #include "httpd/page.h"
+#include "httpd/page_parts.h"
 #include "httpd/respond.h"
 
 #define ID_MAX 128
@@ -168,6 +169,9 @@ page_consumer_events(struct request *request)
 		    "/consumers/:name");
 		return;
 	}
+	/* Events that nobody got must not count as handed out. */
+	if (page_head(request))
+		return;
 	request->msg.type = MSG_consumer_events;
 	request->msg.consumer_events.name = request->parameter;
 	request->msg.consumer_events.limit = query.limit;

@@ -62,17 +62,13 @@ read_adopt(struct request *request, bool *ret_adopt)
 void
 page_login_start(struct request *request)
 {
-	const struct answer nothing = { .status = 200 };
 	bool adopt;
 
 	if (!check_username(request) || !read_adopt(request, &adopt))
 		return;
-	/* As with the callback: it must change nothing, and a login that is started
-	 * takes up one of the places for those that wait. */
-	if (request->head) {
-		respond(request, &nothing, "", 0);
+	/* A login that is started takes up one of the places for those that wait. */
+	if (page_head(request))
 		return;
-	}
 	request->msg = (struct proto_msg){ .type = MSG_login_start,
 		.login_start = { .platform = request->platform,
 		    .username = request->parameter,

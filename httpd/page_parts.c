@@ -23,6 +23,16 @@ page_username(struct request *request, const char *text, size_t length)
 	return false;
 }
 
+bool
+page_head(struct request *request)
+{
+	const struct answer nothing = { .status = 200 };
+
+	if (request->head)
+		respond(request, &nothing, "", 0);
+	return request->head;
+}
+
 json_t *
 page_object(struct request *request)
 {

@@ -19,6 +19,10 @@ void page_refuse(struct request *request, const char *sentence);
 /* Whether the text can be a user name; if not the request was answered. */
 bool page_username(struct request *request, const char *text, size_t length);
 
+/* Answers HEAD with an empty 200, for pages whose GET changes something. False: it is
+ * no HEAD. */
+bool page_head(struct request *request);
+
 /* The JSON object in the body, ended with json_decref. NULL: the request is answered.
  */
 json_t *page_object(struct request *request);

@@ -81,6 +81,15 @@ def test_the_cursor_only_goes_forward(daemon):
         assert answer.status == 200 and answer.json()["cursor"] == 3
 
 
+def test_head_hands_nothing_out(daemon):
+    make(daemon)
+    deliver(daemon, 2)
+    answer = daemon.call("HEAD", "/consumers/bot/events")
+    assert (answer.status, answer.body) == (200, b"")
+    assert look(daemon)["handed_out"] == 0
+    assert marked(page(daemon)) == []
+
+
 def test_what_was_not_handed_out_cannot_be_acknowledged(daemon):
     make(daemon)
     deliver(daemon, 3)
