@@ -42,6 +42,7 @@ def stub(folder, name, status=0, says=""):
 class Quickstart:
     def __init__(self, folder, programs):
         self.tree, self.stubs, self.text = folder / "tree", folder / "stubs", ""
+        self.log = folder / "log"
         copy_tree(self.tree)
         for name in ("apt-get", "sudo"):
             stub(self.stubs, name, 1)
@@ -57,10 +58,11 @@ class Quickstart:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("XDG_") and "proxy" not in name}
         environment["PATH"] = f"{self.stubs}:{environment['PATH']}"
-        self.process = subprocess.Popen(
-            ["packaging/quickstart", *arguments], cwd=self.tree, env=environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", start_new_session=True)
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                ["packaging/quickstart", *arguments], cwd=self.tree, env=environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+                errors="replace", start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -77,12 +79,14 @@ class Quickstart:
         try:
             Stopwatch().wait(there, seconds)
         except AssertionError:
-            raise AssertionError(f"no {pattern!r} in\n{self.text}") from None
+            raise AssertionError(
+                f"no {pattern!r} in\n{self.text}\n{self.log.read_text()}") from None
         return found.search(self.text)
 
     def interrupt(self):
         """As Ctrl-C does: to all that run in the terminal."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
         status = self.process.wait(20)
         self.reader.join(5)
         return status
@@ -170,12 +174,41 @@ def test_the_demo_walks_through_everything(quickstart):
     assert leftover == ""
 
 
-def test_the_ordinary_run_says_where_things_are_and_what_is_next(quickstart, folder):
+def write_config(folder, **webhooks):
     config = folder / "config.json"
     config.write_text(json.dumps({
-        "server": {"port": 0}, "webhooks": {"port": 0}, "keystore": {"backend": "file"},
+        "server": {"port": 0}, "webhooks": {"port": 0, **webhooks},
+        "keystore": {"backend": "file"},
         "platforms": {"kick": {"api_url": "http://127.0.0.1:9/public/v1"}},
         "paths": {"state_dir": str(folder / "state"), "runtime_dir": str(folder / "run")}}))
+    return config
+
+
+def late_webhook_front(tree):
+    """The broker and the API are there long before it."""
+    program = tree / "build/bin/streamhold-httpd"
+    program.rename(f"{program}.real")
+    program.write_text(f'#!/bin/sh\ncase "$*" in *webhook*) sleep 1 ;; esac\n'
+                       f'exec {program}.real "$@"\n')
+    program.chmod(0o755)
+    for folder in tree.parents:
+        if folder.name.startswith("sh-"):
+            folder.chmod(0o755)     # the front is another user where root runs this
+
+
+@pytest.mark.parametrize("quickstart", ["built"], indirect=True)
+def test_webhooks_that_are_off_are_said_to_be(quickstart, folder):
+    quickstart.start("--config", str(write_config(folder, enabled=False)))
+    quickstart.wait(r"^\s*Ctrl-C here stops it\.$")
+    assert re.search(r"^\s+webhooks +off$", quickstart.text, re.M), quickstart.text
+    assert "null" not in quickstart.text and "switch webhooks.enabled on" in quickstart.text
+    assert quickstart.interrupt() == 130
+
+
+def test_the_ordinary_run_says_where_things_are_and_what_is_next(quickstart, folder):
+    config = write_config(folder)
+    if quickstart.stubbed:
+        late_webhook_front(quickstart.tree)
     quickstart.start("--config", str(config))
     quickstart.wait(r"^\s*Ctrl-C here stops it\.$", BUILD_S)
     text = quickstart.text
@@ -207,8 +240,8 @@ def test_a_build_that_fails_says_so(quickstart, name):
     quickstart.start()
     assert quickstart.process.wait(30) == 1
     quickstart.reader.join(5)
-    assert f"{name} has a reason" in quickstart.text
-    assert "the build failed; all of its output is in" in quickstart.text
+    assert f"{name} has a reason" in quickstart.log.read_text()
+    assert "the build failed; all of its output is in" in quickstart.log.read_text()
 
 
 @pytest.mark.parametrize("quickstart", ["built"], indirect=True)
