@@ -124,6 +124,8 @@ begin_request(struct conn *conn)
 	request_begin(&conn->request, conn->conns->httpd, conn);
 	conn->request.parsed = &conn->parse.request;
 	conn->continued = false;
+	if (conn->conns->httpd->draining)
+		conn->drain_by = time_boot_ms() + DRAIN_REQUEST_MS;
 	conn_set_phase(conn, CONN_HEAD);
 }
 
@@ -280,9 +282,20 @@ begin_deadline(struct conn *conn)
 
 	if (conn->phase == CONN_IDLE && conn->conns->httpd->draining)
 		ms = DRAIN_IDLE_MS;
-	if (conn->changed && conn->phase != CONN_DEAD)
+	if (conn->changed && conn->phase != CONN_DEAD) {
 		conn->deadline = time_boot_ms() + ms;
+		conn_cap_deadline(conn);
+	}
 	conn->changed = false;
+}
+
+void
+conn_cap_deadline(struct conn *conn)
+{
+	bool coming = conn->phase == CONN_HEAD || conn->phase == CONN_BODY;
+
+	if (coming && conn->conns->httpd->draining && conn->deadline > conn->drain_by)
+		conn->deadline = conn->drain_by;
 }
 
 /* Processes and writes until there is nothing to do but wait. */

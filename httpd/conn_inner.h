@@ -48,6 +48,7 @@ struct conn {
 	unsigned busy;    /* functions under way that use this connection */
 	int64_t deadline; /* of the phase, boot-time ms */
 	int64_t write_by; /* for the next WRITE_STEP bytes, boot-time ms */
+	int64_t drain_by; /* for all of the request, when the front stops, boot-time ms */
 	size_t written;   /* of those */
 	size_t thrown;    /* bytes, while lingering */
 	size_t charged;   /* buffer bytes that count in conns->memory */
@@ -81,6 +82,9 @@ void conn_free(struct conn *conn);
 
 /* Changes the phase, whose deadline begins when run() returns. Dead stays dead. */
 void conn_set_phase(struct conn *conn, enum conn_phase phase);
+
+/* While the front stops: the rest of a request does not have its whole time. */
+void conn_cap_deadline(struct conn *conn);
 
 /* Before an idle connection is closed: a request may have come since the loop looked,
  * and closing would destroy it. True when something came, which is taken care of by

@@ -43,10 +43,13 @@ finish(struct conn *conn)
 static void
 wait_for_reader(struct conn *conn)
 {
+	bool draining = conn->conns->httpd->draining;
+
 	if (!conn->writing) {
 		conn->writing = true;
 		conn->written = 0;
-		conn->write_by = time_boot_ms() + WRITE_MS;
+		conn->write_by =
+		    time_boot_ms() + (draining ? DRAIN_REQUEST_MS : WRITE_MS);
 	}
 	event_add(&conn->write_event, NULL);
 }
@@ -63,7 +66,8 @@ count_written(struct conn *conn, size_t length)
 			buf_clear(&conn->out);
 	}
 	conn->written += length;
-	if (conn->writing && conn->written >= WRITE_STEP) {
+	if (conn->writing && conn->written >= WRITE_STEP &&
+	    !conn->conns->httpd->draining) {
 		conn->written = 0;
 		conn->write_by = time_boot_ms() + WRITE_MS;
 	}

@@ -95,6 +95,22 @@ conns_are_full(const struct conns *conns)
 	return conns->memory > MEMORY_MAX;
 }
 
+static void
+drain(struct conn *conn, int64_t now)
+{
+	conn->drain_by = now + DRAIN_REQUEST_MS;
+	if (conn->writing) {
+		if (conn->write_by > conn->drain_by)
+			conn->write_by = conn->drain_by;
+	} else if (conn->phase == CONN_IDLE) {
+		conn->deadline += DRAIN_IDLE_MS - IDLE_MS;
+		if (conn->deadline <= now)
+			expire(conn);
+	} else {
+		conn_cap_deadline(conn);
+	}
+}
+
 void
 conns_drain(struct conns *conns)
 {
@@ -104,11 +120,7 @@ conns_drain(struct conns *conns)
 
 	for (conn = TAILQ_FIRST(&conns->list); conn; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (conn->phase != CONN_IDLE || conn->writing)
-			continue;
-		conn->deadline += DRAIN_IDLE_MS - IDLE_MS;
-		if (conn->deadline <= now)
-			expire(conn);
+		drain(conn, now);
 	}
 }
 
