@@ -30,8 +30,8 @@ size_t conns_count(const struct conns *conns);
 size_t conns_memory(const struct conns *conns);
 
 /* Closes the ones that have waited long for a request (DRAIN_IDLE_MS), and the others
- * after their next answer, which says so. What has arrived already is answered; what has
- * arrived in part, and an answer that is not read, has DRAIN_REQUEST_MS. */
+ * after their next answer, which says so. What has arrived already is answered; what
+ * has arrived in part, and an answer that is not read, has DRAIN_REQUEST_MS. */
 void conns_drain(struct conns *conns);
 
 /* Writes the state to the log (SIGUSR1). */

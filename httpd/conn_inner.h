@@ -48,7 +48,7 @@ struct conn {
 	unsigned busy;    /* functions under way that use this connection */
 	int64_t deadline; /* of the phase, boot-time ms */
 	int64_t write_by; /* for the next WRITE_STEP bytes, boot-time ms */
-	int64_t drain_by; /* for all of the request, when the front stops, boot-time ms */
+	int64_t drain_by; /* for all of the request while stopping, boot-time ms */
 	size_t written;   /* of those */
 	size_t thrown;    /* bytes, while lingering */
 	size_t charged;   /* buffer bytes that count in conns->memory */

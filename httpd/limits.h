@@ -21,10 +21,10 @@
  * learns from that answer that the connection ends. */
 #define DRAIN_IDLE_MS 1000
 
-/* Then a request must be there in full within this time, counted from the beginning of the
- * stop or, when it came later, from its own; and an answer be taken within the same: nobody
- * may hold up a restart, during which new connections wait. Requests that wait for the
- * broker have the time they always have. */
+/* Then a request must be there in full within this time, counted from the beginning of
+ * the stop or, when it came later, from its own; and an answer be taken within the
+ * same: nobody may hold up a restart, during which new connections wait. Requests that
+ * wait for the broker have the time they always have. */
 #define DRAIN_REQUEST_MS 1000
 
 /* A peer that does not read is cut when it takes longer than this for WRITE_STEP bytes

@@ -36,6 +36,8 @@ CONFINED = ["--capability=all", "--system-call-filter=@memlock seccomp landlock_
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
           *CONFINED, "--link-journal=no", "--boot"]
 BOOT_S = 60
+PROGRAMS = ("usr/bin/streamhold", "usr/libexec/streamhold/streamhold-broker",
+            "usr/libexec/streamhold/streamhold-httpd", "usr/libexec/streamhold/streamhold-vault")
 SERVICES = ("streamhold-broker", "streamhold-api", "streamhold-webhook")
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.packaging.conftest import build_packages, fingerprint
+from tests.packaging.machine import PROGRAMS
 
-PROGRAMS = ("usr/bin/streamhold", "usr/libexec/streamhold/streamhold-broker",
-            "usr/libexec/streamhold/streamhold-httpd", "usr/libexec/streamhold/streamhold-vault")
 # The scores of `systemd-analyze security` that may not be exceeded, times ten.
 GATES = {"streamhold-api.service": 5, "streamhold-webhook.service": 5,
          "streamhold-broker.service": 15}
