@@ -15,6 +15,8 @@ from tests.lib import described, shape
 
 READY = re.compile(r"listening api=(?:http://localhost:(\d+)|(\S+)) "
                    r"webhook=(?:http://(?:\[[0-9a-f:]+\]|[^:/]+):(\d+)(\S*)|off)")
+# What `up`, and a build that names the call, say of a process that the sandbox has killed.
+KILLED = re.compile(r"was killed by the sandbox|is not allowed, the process dies")
 NAMES = {"streamhold-brok": "broker", "streamhold-http": "httpd"}
 
 
@@ -60,6 +62,7 @@ class Streamhold:
         }, config)
         self.config_file = self.folder / "config.json"
         self.log = []
+        self.killed = []        # by the sandbox, over all starts
         self.process = None
         self.api_port = self.webhook_port = None
 
@@ -97,6 +100,8 @@ class Streamhold:
     def _read(self):
         for line in self.process.stdout:
             self.log.append(line.rstrip("\n"))
+            if KILLED.search(line):
+                self.killed.append(line.rstrip("\n"))
 
     def start(self, timeout=20):
         self.spawn()

@@ -10,6 +10,7 @@ import pytest
 from tests.lib import front as front_module
 from tests.lib import inject
 from tests.lib.front import Front
+from tests.lib.stopwatch import Stopwatch
 
 ptraced = pytest.mark.skipif(not inject.POSSIBLE, reason=inject.WHY_NOT)
 LAST = 470
@@ -191,3 +192,17 @@ def test_builds_for_tests_name_the_call_that_they_die_of(build):
     assert outcome == ("killed", signal.SIGSYS)
     assert f"the system call 'socket' ({number['socket']}) is not allowed" in front.log.read_text()
     front_module.shutil.rmtree(front.folder)
+
+
+@ptraced
+def test_a_front_that_the_sandbox_kills_comes_back_and_is_told_of(streamhold):
+    """Whoever runs it must learn of it, and the fixture of these tests does."""
+    daemon = streamhold(sandbox_kills=True)
+    before = daemon.children()["httpd"]
+    number = {name: number for number, name in inject.names().items()}
+    outcome = inject.Injected(before[0]).call(number["socket"], (2, 1, 0))
+    assert outcome == ("killed", signal.SIGSYS)
+    daemon.wait_log("was killed by the sandbox")
+    assert any("was killed by the sandbox" in line for line in daemon.killed)
+    Stopwatch().wait(lambda: len(daemon.children().get("httpd", [])) == 2 and
+                     before[0] not in daemon.children()["httpd"], 10)

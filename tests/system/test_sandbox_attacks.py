@@ -211,7 +211,7 @@ def test_in_user_mode_a_front_that_runs_other_code_gets_nothing(streamhold, plai
     for name in ("state", "run"):
         (folder / name).mkdir(mode=0o700)
         os.chown(folder / name, NOBODY.pw_uid, NOBODY.pw_gid)
-    daemon = streamhold(build=plain, user="nobody")
+    daemon = streamhold(build=plain, user="nobody", sandbox_kills=True)
     broker = daemon.broker_pid()
     numbers = {name: number for number, name in inject.names().items()}
 
