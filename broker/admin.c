@@ -60,14 +60,16 @@ on_message(struct chan *chan, void *arg, struct proto_msg *msg)
 
 	if (dispatch(&admin_client->client, msg))
 		return;
-	broker_count(admin_client->client.broker, "link_violations", 1);
 	chan_break(chan, "a message that this role may not send");
 }
 
 static void
 on_closed(struct chan *chan, void *arg, const char *reason)
 {
-	(void)chan;
+	struct admin_client *admin_client = arg;
+
+	if (chan_was_broken(chan))
+		broker_count(admin_client->client.broker, "link_violations", 1);
 	log_debug("admin", "a command left: %s", reason);
 	client_free(arg);
 }

@@ -129,7 +129,6 @@ on_message(struct chan *chan, void *arg, struct proto_msg *msg)
 	log_error("front",
 	    "the %s front sent '%s', which it may not; the link is closed", link->name,
 	    proto_schema((unsigned)msg->type)->name);
-	broker_count(link->fronts->broker, "link_violations", 1);
 	chan_break(link->client.chan, "a message that this role may not send");
 }
 
@@ -148,7 +147,8 @@ on_closed(struct chan *chan, void *arg, const char *reason)
 {
 	struct link *link = arg;
 
-	(void)chan;
+	if (chan_was_broken(chan))
+		broker_count(link->fronts->broker, "link_violations", 1);
 	if (link->state->connected && link->state->leaving) {
 		log_info("front", "the %s front has stopped", link->name);
 		set_connected(link, false);

@@ -52,6 +52,7 @@ struct chan {
 	bool out_secret;   /* the output holds a secret: wipe it when written */
 	bool ready;
 	bool closed;
+	bool broken; /* closed because the peer broke a rule */
 	bool paused;
 	bool held; /* reading waits until the frames that are here are handled */
 	bool sender_checked;
@@ -122,6 +123,21 @@ chan_close(struct chan *chan, const char *reason)
 	event_del(chan->hello_event);
 	(void)shutdown(chan->fd, SHUT_RDWR);
 	event_active(chan->close_event, EV_TIMEOUT, 1);
+}
+
+void
+chan_break(struct chan *chan, const char *reason)
+{
+	/* Before its hello a peer may be of another build, whose rules are others. */
+	if (chan->ready)
+		chan->broken = true;
+	chan_close(chan, reason);
+}
+
+bool
+chan_was_broken(const struct chan *chan)
+{
+	return chan->broken;
 }
 
 /* Pending requests. */
@@ -327,7 +343,7 @@ take_answer(struct chan *chan, struct proto_msg *msg)
 		return;
 	last = msg->type == slot->expect || msg->type == MSG_failed;
 	if (!last && proto_schema((unsigned)msg->type)->answer != slot->expect) {
-		chan_close(chan, "an answer of the wrong type");
+		chan_break(chan, "an answer of the wrong type");
 		return;
 	}
 	answer = slot->answer;
@@ -343,7 +359,7 @@ take_message(struct chan *chan, struct proto_msg *msg)
 	if (!chan->ready)
 		take_hello(chan, msg);
 	else if (msg->type == MSG_hello)
-		chan_close(chan, "a second hello");
+		chan_break(chan, "a second hello");
 	else if (asks(chan) && msg->rid != 0)
 		take_answer(chan, msg);
 	else
@@ -366,14 +382,14 @@ take_frame(struct chan *chan)
 	    (size_t)bytes[2] << 8 | bytes[3];
 	frame = length + LENGTH_SIZE;
 	if (frame > chan->options.frame_max) {
-		chan_close(chan, "a frame is too long");
+		chan_break(chan, "a frame is too long");
 		return false;
 	}
 	if (buf_length(&chan->in) < frame)
 		return false;
 	if (proto_decode(bytes + LENGTH_SIZE, length, direction_in(chan), &msg, &what) <
 	    0) {
-		chan_close(chan, what);
+		chan_break(chan, what);
 		return false;
 	}
 	if (proto_holds_secret(msg.type))
@@ -632,12 +648,6 @@ chan_send(struct chan *chan, uint32_t rid, const struct proto_msg *msg)
 
 	numbered.rid = rid;
 	return put(chan, &numbered);
-}
-
-void
-chan_break(struct chan *chan, const char *reason)
-{
-	chan_close(chan, reason);
 }
 
 void

@@ -94,6 +94,10 @@ int chan_send(struct chan *chan, uint32_t rid, const struct proto_msg *msg);
  */
 void chan_break(struct chan *chan, const char *reason);
 
+/* Whether it ended because the peer broke a rule after its hello: the caller's
+ * (chan_break), or one of the protocol's own. */
+bool chan_was_broken(const struct chan *chan);
+
 /* Stops and resumes reading, for back-pressure. */
 void chan_pause(struct chan *chan, bool pause);
 

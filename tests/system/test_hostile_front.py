@@ -12,15 +12,19 @@ import pytest
 from tests.lib.link import MESSAGES, Channel, Message, encode, pack
 from tests.lib.lone_broker import LoneBroker
 from tests.lib.memory import hits
+from tests.lib.platforms import CLIENT_ID, CLIENT_SECRET, login, put_credentials
+from tests.lib.stopwatch import Stopwatch
 
 FRAMES = 200_000
 WARM_UP = 40_000
-WRONG_SHARE = 0.001         # of the frames: each of them ends a link, which then is made anew
+BROKEN_EVERY = 600          # frames: most of the broken ones end a link, which is made anew then
 MEMORY_KB = 8 * 1024
 # A frame of five bytes makes msgpack-c map 512 MB, of which it touches nothing.
 ADDRESS_KB = 200 * 1024
 ANSWER_S = 0.5
 SECRET = "canary-" + "d5c1f0a97b2e4863" * 2
+KEPT = "kick"               # the platform with the canaries, and the login
+USER = "another_one"        # which no frame names
 ROOT = pathlib.Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9/"
 PLATFORM = {name: NOWHERE for name in ("authorize_url", "token_url", "revoke_url", "api_url")}
@@ -35,6 +39,7 @@ class LinkEnd:
         self.role = role
         path = pathlib.Path(folder) / "run" / role / "link.sock"
         path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
@@ -115,10 +120,16 @@ def value_of(rng, kind, least, most):
 
 
 def frame_of(rng, name):
-    """A frame of the message with every field within its bounds."""
-    return encode(name, rng.randrange(1, 2**31),
-                  **{field: value_of(rng, kind, least, most)
-                     for field, kind, least, most in BOUNDS[name]})
+    """A frame of the message with every field within its bounds; none takes the canaries away."""
+    fields = {field: value_of(rng, kind, least, most)
+              for field, kind, least, most in BOUNDS[name]}
+    if name == "credentials_put":
+        fields |= {"client_secret": SECRET}
+        if fields["platform"] == KEPT:
+            fields |= {"client_id": CLIENT_ID}
+    if name == "credentials_delete" and fields["platform"] == KEPT:
+        fields |= {"platform": "twitch"}
+    return encode(name, rng.randrange(1, 2**31), **fields)
 
 
 def broken(rng, name):
@@ -196,11 +207,75 @@ def memory_kb(pid, name="VmRSS"):
                          re.M)[1])
 
 
+class Admin:
+    """The command's socket, which no front reaches."""
+
+    def __init__(self, folder):
+        self.channel = Channel(folder / "admin.sock", role="admin")
+        self.rid = 0
+
+    def ask(self, name, **fields):
+        """All that comes back, to the answer."""
+        self.rid += 1
+        self.channel.send(name, self.rid, **fields)
+        found = []
+        while True:
+            found.append(self.channel.receive())
+            assert found[-1] is not None and found[-1].name != "failed", found
+            if found[-1].name in ("list_end", "credentials_stored", "token_given", "token_allowed"):
+                return found
+
+    def violations(self):
+        return sum(int(row.value) for row in self.ask("report_get")
+                   if row.name == "report" and row.fields["name"] == "link_violations")
+
+    def token(self):
+        return self.ask("token_get", platform=KEPT, username=USER)[-1].access_token
+
+
+def log_in(streamhold, fakes, folder):
+    """A real login, from before the front was taken over; its tokens by name."""
+    daemon = streamhold(fakes.config(folder))
+    fakes.register(daemon, [KEPT])
+    fakes[KEPT].set(identity="Another_One")
+    put_credentials(daemon, KEPT)
+    login(daemon, KEPT, USER)
+    assert daemon.cli("token", "allow", f"{KEPT}/{USER}").returncode == 0
+    daemon.stop()
+    tokens = {f"{token.use} token": token.value.encode()
+              for token in fakes[KEPT].store.tokens.values() if token.grant.user}
+    assert len(tokens) == 2, tokens
+    return tokens
+
+
+def send_what_is_refused(end, rng, admin, log, names):
+    """Each ends its link, is told of in the log, and counted once."""
+    before = admin.violations()
+    for number, name in enumerate(names, 1):
+        channel = end.accept()
+        channel.send("count", 0, name="connections", more=1)        # the link works
+        told = log.read_text().count("the link to the")
+        channel.socket.sendall(frame_of(rng, name))
+        try:
+            while channel.socket.recv(1 << 16):
+                pass
+        except ConnectionResetError:
+            pass
+        channel.close()
+        watch = Stopwatch()
+        watch.wait(lambda: admin.violations() == before + number, 5, 0.005)
+        said = log.read_text().split("the link to the")[told + 1]
+        assert re.search(r"ended: (a message that this role may not send|a second "
+                         rf"hello|{name}: wrong direction)$", said, re.M), (name, said)
+
+
 @pytest.mark.parametrize("role", ["api", "webhook"])
-def test_a_hostile_front_changes_nothing_for_the_broker_and_the_other(role, plain, folder):
+def test_a_hostile_front_changes_nothing_for_the_broker_and_the_other(
+        role, plain, folder, streamhold, fakes):
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     rng = random.Random(seed)
+    tokens = log_in(streamhold, fakes, folder)
     ends = {name: LinkEnd(folder, name) for name in ("api", "webhook")}
     broker = LoneBroker(folder, plain, {
         "platforms": {"kick": PLATFORM, "twitch": PLATFORM, "youtube": PLATFORM}})
@@ -210,22 +285,23 @@ def test_a_hostile_front_changes_nothing_for_the_broker_and_the_other(role, plai
     good = Good(ends[other], *question)
     good.start()
     hostile = Hostile(ends[role], rng)
+    admin = Admin(folder)
     try:
-        secrets = {"client secret": SECRET.encode(),
-                   "key": (folder / "state/vault.key").read_bytes()}
-        if role == "api":
-            hostile.send(encode("credentials_put", 1, platform="kick", client_id="client",
-                                client_secret=SECRET))
+        secrets = {"client secret": SECRET.encode(), "first client secret": CLIENT_SECRET.encode(),
+                   "key": (folder / "state/vault.key").read_bytes(), **tokens}
+        admin.ask("credentials_put", platform=KEPT, client_id=CLIENT_ID, client_secret=SECRET)
         taken = may_send(role)
         assert {"count", "load"} <= set(taken) and len(taken) < len(MESSAGES) / 2
+        refused = [name for name in MESSAGES if name not in taken]
+        send_what_is_refused(ends[role], rng, admin, broker.log, refused)
         pool = [frame_of(rng, name) for name in taken for _ in range(60)]
-        refused = [name for name in MESSAGES if name not in taken and name != "hello"]
+        kinds = list(MESSAGES)
+        assert FRAMES // 2 // BROKEN_EVERY > len(kinds)
         pid, start = broker.pid, 0
         peak = memory_kb(pid, "VmPeak")
         for number in range(FRAMES // 2):
-            if rng.random() < WRONG_SHARE:
-                frame = broken(rng, rng.choice(list(MESSAGES))) if rng.random() < 0.5 else \
-                    frame_of(rng, rng.choice(refused))
+            if number % BROKEN_EVERY == 0:
+                frame = broken(rng, kinds[number // BROKEN_EVERY % len(kinds)])
             else:
                 frame = rng.choice(pool)
             hostile.send(frame)
@@ -249,8 +325,13 @@ def test_a_hostile_front_changes_nothing_for_the_broker_and_the_other(role, plai
         assert grown < MEMORY_KB
         assert memory_kb(pid, "VmPeak") - peak < ADDRESS_KB
         assert hostile.links > 20 and hostile.answers > 0
-        assert SECRET not in broker.log.read_text()
+        assert not hits(broker.log.read_bytes(), secrets)
+        # What it was searched for is still there to be found.
+        assert admin.token() == tokens["access token"]
+        held, = (row for row in admin.ask("credentials_list") if row.fields.get("platform") == KEPT)
+        assert held.client_id == CLIENT_ID
     finally:
         good.stopping = True
         hostile.leave()
+        admin.channel.close()
         broker.stop()
