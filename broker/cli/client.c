@@ -211,7 +211,7 @@ find_socket(
 		return CLI_OK;
 	if (result != -ENOENT || !quiet)
 		talk_error(
-		    result == -ENOENT ? "streamhold up" : next_help(), "%s", error);
+		    result == -ENOENT ? CLIENT_HOW_TO_START : next_help(), "%s", error);
 	return result == -ENOENT ? CLI_STOPPED : CLI_FAILURE;
 }
 
@@ -239,11 +239,11 @@ connect_socket(const char *path, bool quiet, int *ret_fd)
 	if (quiet)
 		return CLI_STOPPED;
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		talk_error("streamhold up  (or: systemctl start streamhold-broker)",
+		talk_error(CLIENT_HOW_TO_START,
 		    "Streamhold is not running: nobody listens on '%s'", path);
 	else
-		talk_error(
-		    "streamhold up", "cannot connect to '%s': %s", path, strerror(-fd));
+		talk_error(CLIENT_HOW_TO_START, "cannot connect to '%s': %s", path,
+		    strerror(-fd));
 	return CLI_STOPPED;
 }
 

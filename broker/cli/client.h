@@ -19,6 +19,9 @@
 #define CLIENT_TRIGGER_MS 10000 /* a key may have to be made */
 #define CLIENT_LOGIN_MS 22000   /* the exchange of a code */
 
+/* What to type when the service does not run: from a tree, or as it was installed. */
+#define CLIENT_HOW_TO_START "streamhold up  (or: systemctl start streamhold.target)"
+
 struct client;
 
 /* One question. */

@@ -341,7 +341,7 @@ look_at_service(struct doctor *doctor)
 		tell(doctor, STATE_PROBLEM, "service",
 		    status == CLI_STOPPED ? "it does not run"
 					  : "it does not answer this command",
-		    status == CLI_STOPPED ? "streamhold up" : NULL);
+		    status == CLI_STOPPED ? CLIENT_HOW_TO_START : NULL);
 		return status;
 	}
 	tell_owned(doctor, STATE_OK, "service",

@@ -7,6 +7,7 @@ import pytest
 from tests.system.cli_broker import ACCOUNT, NOW, AdminBroker, failed, health, reports
 
 DATE = "2026-01-18T10:00:00.000Z"
+HOW_TO_START = "streamhold up  (or: systemctl start streamhold.target)"
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_status_without_a_service_is_stopped(broker):
     broker.close()
     result = broker.run("status")
     assert result.returncode == 3 and result.stdout == "stopped\n"
-    assert "streamhold up" in result.stderr
+    assert HOW_TO_START in result.stderr
     result = broker.run("status", "--json")
     assert result.returncode == 3 and as_json(result)["overall"] == "stopped"
 
@@ -173,7 +174,7 @@ def test_doctor_without_a_service_still_looks_at_the_configuration(broker):
     result = broker.run("doctor", "--json")
     assert result.returncode == 3
     found = {one["check"]: one for one in as_json(result)["checks"]}
-    assert found["service"]["next"] == "streamhold up" and "configuration" in found
+    assert found["service"]["next"] == HOW_TO_START and "configuration" in found
 
 
 # -- inspect --------------------------------------------------------------------------
