@@ -48,9 +48,10 @@ ACCOUNTS = [(platform, f"user{number}") for platform in NAMES for number in rang
 
 @pytest.fixture
 def daemon(streamhold, fakes, folder, plain, clock):
-    """With a clock that can be set, and logins."""
+    """With a clock that can be set, and logins. At its end the library of that clock removes what
+    it has shared, which a front may not: it dies of it, stopped or not."""
     daemon = streamhold(
-        fakes.config(folder), build=plain,
+        fakes.config(folder), build=plain, sandbox_kills=True,
         environment={"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"})
     fakes.register(daemon)

@@ -4,6 +4,8 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -179,6 +181,21 @@ def test_a_front_says_what_is_in_force(streamhold):
         assert re.search(rf"^(ok|warning) +sandbox +{who}: .*seccomp", told, re.M)
 
 
+@pytest.mark.parametrize("program", ["streamhold-httpd", "streamhold-broker", "streamhold-vault",
+                                     "streamhold"])
+def test_there_is_no_switch_to_turn_it_off(plain, program):
+    """Among what each takes there is none, and one that sounds like it is a mistake."""
+    up = ["up"] if program == "streamhold" else []
+    wanted = {"streamhold": 2}.get(program, 1)
+    refused = subprocess.run([plain / "bin" / program, *up, "--no-sandbox"], capture_output=True,
+                             text=True, timeout=10)
+    assert refused.returncode == wanted
+    assert "no-sandbox" in refused.stderr or "usage: " in refused.stderr.lower()
+    helped = subprocess.run([plain / "bin" / program, *(["help", "up"] if up else ["--help"])],
+                            capture_output=True, text=True, timeout=10)
+    assert not re.search(r"--[a-z-]*(sandbox|seccomp|landlock)", helped.stdout + helped.stderr)
+
+
 @ptraced
 def test_builds_for_tests_name_the_call_that_they_die_of(build):
     """A bare SIGSYS is no help when a library makes a new call."""
@@ -206,3 +223,54 @@ def test_a_front_that_the_sandbox_kills_comes_back_and_is_told_of(streamhold):
     assert any("was killed by the sandbox" in line for line in daemon.killed)
     Stopwatch().wait(lambda: len(daemon.children().get("httpd", [])) == 2 and
                      before[0] not in daemon.children()["httpd"], 10)
+
+
+def limits(pid):
+    """{resource: (soft, hard)} as the kernel tells them."""
+    text = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    return {name: (soft, hard) for name, soft, hard in
+            re.findall(r"^(Max [a-z ]+?)\s{2,}(\w+)\s+(\w+)", text, re.M)}
+
+
+def test_the_limits_of_a_front_are_in_force(streamhold, plain):
+    """Of the build that is shipped, whose log is a pipe as the journal is."""
+    daemon = streamhold(build=plain)
+    none = ("0", "0")
+    for pid in daemon.children()["httpd"]:
+        found = limits(pid)
+        for name in ("Max core file size", "Max file size", "Max processes", "Max locked memory",
+                     "Max msgqueue size"):
+            assert found[name] == none, name
+        assert found["Max address space"] == (str(2**30), str(2**30))
+        soft, hard = found["Max open files"]
+        assert soft == hard != "unlimited"
+
+
+@ptraced
+def test_landlock_alone_keeps_a_front_in(plain, monkeypatch):
+    """The filter refuses the same calls first, so this is the build of the benchmarks that has
+    none."""
+    monkeypatch.setattr(front_module, "program", lambda name="streamhold-httpd":
+                        plain / "bench/open" / name)
+    number = {name: number for number, name in inject.names().items()}
+    with Front() as front, socket.create_server(("127.0.0.1", 0)) as listener:
+        abi = re.search(r"in force: .*landlock-(\d+)", front.log.read_text())
+        if not abi:
+            pytest.skip("this kernel has no Landlock")
+        assert not re.search(r"^Seccomp:\s+2$", pathlib.Path(
+            f"/proc/{front.pid}/status").read_text(), re.M)
+        held = inject.Injected(front.pid)
+        file, address = held.put(b"/etc/hostname", struct.pack(
+            "=H", socket.AF_INET) + struct.pack(">H4s8x", listener.getsockname()[1],
+                                                socket.inet_aton("127.0.0.1")))
+        refused = {"openat": held.call(number["openat"], (-100, file, os.O_RDONLY)).value}
+        if int(abi[1]) >= 4:
+            caller = held.call(number["socket"], (socket.AF_INET, socket.SOCK_STREAM, 0)).value
+            assert caller >= 0          # nothing but Landlock is in the way
+            refused["connect"] = held.call(number["connect"], (caller, address, 16)).value
+            held.call(number["close"], (caller,))
+        if int(abi[1]) >= 6:
+            refused["kill"] = held.call(number["kill"], (os.getpid(), 0)).value
+        held.leave()
+    wanted = {"openat": -errno.EACCES, "connect": -errno.EACCES, "kill": -errno.EPERM}
+    assert refused == {name: wanted[name] for name in refused}
