@@ -11,12 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def certificate(folder, stem="ca", host="127.0.0.1", days=(-1, 1)):
-    """A certificate that signs itself, good between two days from now; gives its file and the
-    context."""
+    """A certificate that signs itself, for an address or a name, good between two days from now;
+    gives its file and the context."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"fake platforms {stem}")])
     now = datetime.datetime.now(datetime.timezone.utc)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+    try:
+        known = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        known = x509.DNSName(host)
+    names = x509.SubjectAlternativeName([known])
     made = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
             .public_key(key.public_key()).serial_number(1)
             .not_valid_before(now + datetime.timedelta(days=days[0]))
@@ -35,10 +39,12 @@ def certificate(folder, stem="ca", host="127.0.0.1", days=(-1, 1)):
 
 
 class TlsFront:
-    """url(plain): the https address that leads to it. One listener for each plain port."""
+    """url(plain): the https address that leads to it. One listener for each plain port. `host` is
+    what the machine calls 127.0.0.1."""
 
-    def __init__(self, folder):
-        self.ca_file, self.context = certificate(folder)
+    def __init__(self, folder, host="127.0.0.1"):
+        self.host = host
+        self.ca_file, self.context = certificate(folder, host=host)
         self.listeners = {}
         self.connections = 0
 
@@ -50,7 +56,7 @@ class TlsFront:
             threading.Thread(target=self._accept, args=(self.listeners[port], port),
                              daemon=True).start()
         mine = self.listeners[port].getsockname()[1]
-        return f"https://127.0.0.1:{mine}/{path}"
+        return f"https://{self.host}:{mine}/{path}"
 
     def _accept(self, listener, port):
         while True:

@@ -62,6 +62,19 @@ def test_the_key_is_a_credential(machine):
             "/var/lib/streamhold/streamhold.db", check=False, user=user)
 
 
+def test_what_the_units_take_is_what_the_kernel_holds_them_to(machine):
+    """The machine has the last word on values, drop-ins and names that it does not know."""
+    for service in SERVICES:
+        wanted = {"MemoryMax": str(256 * 2**20), "MemorySwapMax": "0", "LimitCORE": "0",
+                  "TasksMax": "32" if service == "streamhold-broker" else "16",
+                  "WatchdogUSec": "10s", "Restart": "always", "ProtectSystem": "strict",
+                  "MemoryDenyWriteExecute": "yes", "PrivateNetwork": "no" if
+                  service == "streamhold-broker" else "yes"}
+        assert {name: machine.show(service, name) for name in wanted} == wanted
+        limits = machine.run(f"cat /proc/{machine.main_pid(service)}/limits")
+        assert re.search(r"^Max core file size\s+0\s+0\s", limits, re.M)
+
+
 def test_the_live_scores_are_those_of_the_gates(machine):
     rows = dict(re.findall(r"^(streamhold-\w+)\.service\s+([\d.]+)",
                            machine.run("systemd-analyze security --no-pager"), re.M))
@@ -164,6 +177,44 @@ def test_a_wrong_configuration_is_said_once(machine, config):
     time.sleep(0.5)         # it would have been started again by now
     assert machine.show("streamhold-broker", "ActiveState") == "failed"
     assert "server.port" in machine.journal("-u streamhold-broker -n 10")
+
+
+HOST = "platforms.test"
+
+
+def test_the_broker_calls_platforms_from_within_its_unit(machine, config, tmp_path):
+    """A name is looked up in a thread, a certificate checked, tokens come and are exchanged: under
+    the filters, limits and folders of the service as it is installed."""
+    wait_ok(machine)
+    hosts = machine.root / "etc/hosts"
+    before = hosts.read_text() if hosts.exists() else None
+    hosts.write_text(f"127.0.0.1 localhost {HOST}\n")
+    person = subprocess.Popen(
+        machine.network(sys.executable, "-m", "tests.packaging.tls_login", tmp_path, HOST),
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        platforms = json.loads(person.stdout.readline())
+        shutil.copy(platforms["kick"]["ca_file"], machine.root / "etc/platforms.pem")
+        shutil.copy(platforms["kick"]["public_key_file"], machine.root / "etc/kick.pem")
+        assert platforms["kick"]["token_url"].startswith(f"https://{HOST}:")
+        config({"platforms": {name: {**section, "ca_file": "/etc/platforms.pem",
+                                     **({"public_key_file": "/etc/kick.pem"} if name == "kick"
+                                        else {})} for name, section in platforms.items()}})
+        machine.run("systemctl restart streamhold-broker.service")
+        wait_ok(machine)
+        print("go", file=person.stdin, flush=True)
+        found = json.loads(person.communicate(timeout=60)[0])
+    finally:
+        person.kill()
+        person.wait()
+        if before is not None:
+            hosts.write_text(before)
+    # Token, whose account it is, and the refresh.
+    assert found.pop("connections") >= 3
+    assert found == {"stored": 200, "login": 200, "refresh": 200, "status": "valid"}
+    assert "streamer123" in machine.run("streamhold accounts").lower()
+    machine.run("streamhold logout kick/streamer123 --yes", check=False)
+    machine.run("streamhold app remove kick --yes", check=False)
 
 
 # A message of the table, and another name for it. Its end stays: linkers keep one copy of words
@@ -272,6 +323,10 @@ def test_an_upgrade_under_load_loses_and_refuses_nothing(machine, config, tmp_pa
     assert watch.within(SECONDS * 1.3), tally
     assert machine.run("dpkg-query -W -f='${Version}' streamhold").endswith("+upgrade")
     assert all(machine.main_pid(one) not in (0, pid) for one, pid in before.items())
+    # One after the other: the webhook front last, before the broker.
+    order = sorted(SERVICES, key=lambda one: int(
+        machine.show(one, "ActiveEnterTimestampMonotonic")))
+    assert order == ["streamhold-api", "streamhold-webhook", "streamhold-broker"]
     assert away_ms(machine) < 2000
     wait_ok(machine)
     # Nothing was refused, reset or left without an answer.
@@ -298,9 +353,38 @@ def test_stopping_takes_no_time(machine):
     wait_ok(machine)
 
 
+def purge_at_a_terminal(machine, word):
+    """Somebody is there and types the answer when it is asked for; what was shown."""
+    process = subprocess.Popen(
+        machine.inside("script", "-q", "-e", "-c", "dpkg --purge streamhold", "/dev/null"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb",
+             "DEBIAN_FRONTEND": "teletype"})
+    said = ""
+    while "[yes/no]" not in said:
+        more = process.stdout.read(1)
+        assert more, said
+        said += more
+    print(word, file=process.stdin, flush=True)
+    said += process.stdout.read()
+    assert process.wait(60) == 0, said
+    return said
+
+
+def left_over(machine):
+    """Names on the disk of the machine, the package that the tests put there aside. Logs stay, as
+    those of every service do, and users, since files of theirs may be anywhere."""
+    found = machine.run("find / -xdev -name '*streamhold*' -not -path '/root/*' -not -path '/proc/*' "
+                        "-not -path '/sys/*' -not -path '/tmp/*'")
+    asked = machine.run("debconf-show streamhold")
+    return found.split() + asked.split()
+
+
 def test_purge_keeps_the_state_unless_told(machine):
     wait_ok(machine)
-    said = machine.run("apt-get purge -q -y streamhold")
+    # Nobody is there to answer; but there was a question, in a box that people do see.
+    said = machine.run("apt-get purge -q -y streamhold", env={"DEBCONF_DEBUG": "developer"})
+    assert "<-- INPUT high streamhold/remove-state" in said and "<-- GO" in said
     assert "kept in /var/lib/streamhold" in said
     assert (machine.root / "var/lib/streamhold/streamhold.db").exists()
     assert (machine.root / "etc/credstore.encrypted/streamhold.kek").exists()
@@ -310,10 +394,17 @@ def test_purge_keeps_the_state_unless_told(machine):
 
     machine.run(f"apt-get install -q -y {machine.deb}")     # finds its key and its state again
     wait_ok(machine)
-    machine.run("echo streamhold streamhold/remove-state boolean true | debconf-set-selections")
-    machine.run("apt-get purge -q -y streamhold")
+    said = purge_at_a_terminal(machine, "no")
+    assert "Remove all logins and events" in said and "kept in /var/lib/streamhold" in said
+    assert (machine.root / "var/lib/streamhold/streamhold.db").exists()
+
+    machine.run(f"apt-get install -q -y {machine.deb}")
+    wait_ok(machine)
+    said = purge_at_a_terminal(machine, "yes")
+    assert "Remove all logins and events" in said
     assert not (machine.root / "var/lib/streamhold").exists()
     assert not (machine.root / "etc/credstore.encrypted/streamhold.kek").exists()
+    assert left_over(machine) == []
     machine.run(f"apt-get install -q -y {machine.deb}")
     wait_ok(machine)
 
