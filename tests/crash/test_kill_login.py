@@ -56,7 +56,9 @@ class Stage:
     def places(self):
         """Where to kill: before the write of the pages that make the login durable (the last
         of the database's thread), and before the tokens go to the keyring (the last message of
-        the main thread before that)."""
+        the main thread before that). The very first login writes more, that there was one, so
+        another comes before."""
+        self.login()
         location = self.come_back()
         with self.tracer() as tracer:
             assert follow(self.daemon, location).status == 200

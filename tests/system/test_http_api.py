@@ -382,12 +382,14 @@ def test_events_are_listed_as_the_broker_composed_them(front, broker):
     assert broker.asked[-1].fields == {"after": 6, "limit": 2, "type": "t", "platform": "kick",
                                        "kind": "chat", "foreign": True, "synthetic": False,
                                        "broadcaster": None, "bytes": 0, "follow": False,
+                                       "offer": False,
                                        "replays": 0, "wait_ms": 0, "run": 0,
                                        "quarantined": False}
     front.ask(path="/events")
     assert broker.asked[-1].fields == {"after": 0, "limit": 100, "type": None, "platform": None,
                                        "kind": None, "foreign": False, "synthetic": False,
                                        "broadcaster": None, "bytes": 0, "follow": False,
+                                       "offer": False,
                                        "replays": 0, "wait_ms": 0, "run": 0,
                                        "quarantined": False}
 
