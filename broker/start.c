@@ -38,6 +38,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/registers.h"
 #include "common/sock.h"
 #include "common/time.h"
 #include "common/version.h"
@@ -406,7 +407,11 @@ free_state(struct broker *broker)
 int
 run(struct broker *broker)
 {
-	(void)event_base_dispatch(broker->base);
+	/* As event_base_dispatch, but no secret stays in a register meanwhile. */
+	do
+		wipe_registers();
+	while (event_base_loop(broker->base, EVLOOP_ONCE) == 0 &&
+	    !event_base_got_exit(broker->base) && !event_base_got_break(broker->base));
 	stop(broker);
 	log_info("start", "stopped");
 	free_state(broker);
