@@ -51,7 +51,9 @@ class Prepared:
         self.generation = self.daemon.sql("SELECT generation FROM accounts")[0][0]
 
     def restore(self):
-        """State folder and platform as they were."""
+        """State folder and platform as they were. What a broker that was killed had sent is
+        dealt with before."""
+        self.fake.settle()
         shutil.rmtree(self.state)
         shutil.copytree(self.kept, self.state)
         with self.fake.lock:
