@@ -34,6 +34,9 @@
 	"      for (const account of list.accounts || [])\n" \
 	"        row('accounts', account.platform + ' ' + account.username,\n" \
 	"          account.status, account.reason || account.expires_at);\n" \
+	"      if (!(list.accounts || []).length)\n" \
+	"        row('accounts', 'none yet', '',\n" \
+	"          'streamhold app add kick, then streamhold login kick NAME');\n" \
 	"    }\n" \
 	"    show();\n" \
 	"  "
@@ -60,7 +63,7 @@ static const char home_policy[] =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
     "connect-src 'self'; "
     "style-src 'sha256-JV4tlgQMwN35Q0YVuJtxQM0zzsuUYdmoQC6uOiredis='; "
-    "script-src 'sha256-laI4yAP2vDcQMggVaV5jOzOEavMYb2OSTSxKEj55vC0='";
+    "script-src 'sha256-BIqw5GFOS+Gskfb9KYMzlMZbYneNiuJM6ZAJAQf9bMk='";
 
 /* Made from docs/openapi.yaml; tests/structure/test_openapi.py keeps it fresh. */
 static const char openapi[] =

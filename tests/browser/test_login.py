@@ -85,6 +85,16 @@ def test_back_and_reload_do_no_harm(daemon, page):
     assert daemon.get(f"/oauth/status/kick/{USER}").json()["status"] == "valid"
 
 
+def test_status_page_without_accounts_says_how_to_begin(daemon, page):
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(f"http://localhost:{daemon.api_port}/")
+    page.wait_for_selector("#accounts tr")
+    assert page.inner_text("#accounts").split("\t") == [
+        "none yet", "", "streamhold app add kick, then streamhold login kick NAME"]
+    assert complaints == []
+
+
 def test_status_page(daemon, page, tmp_path):
     put_credentials(daemon, "kick")
     problems = []
