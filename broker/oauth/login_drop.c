@@ -15,14 +15,22 @@ static void cancel_revocation(void *);
 static void on_revoked(void *, enum revocation_result);
 static void tell(struct login_finish *);
 
-/* Revoking the new tokens of an account that is stored under its own name would end
- * the stored login too, where revocation reaches that far. */
+/* Revoking the new tokens of an account that is stored already would end the stored
+ * login too, where revocation reaches that far. Of an account that is not known any
+ * stored one may be the same. */
 static bool
 must_not_revoke(const struct login_finish *login)
 {
-	return login->platform->revokes_widely &&
-	    accounts_have_channel(login->flow.broker->accounts, login->platform->name,
-		login->identity.user_id, NULL, NULL);
+	const struct accounts *accounts = login->flow.broker->accounts;
+	const char *platform = login->platform->name;
+	const char *user_id = login->identity.user_id;
+
+	if (!login->platform->revokes_widely)
+		return false;
+	if (!user_id)
+		return accounts_platform_count(accounts, platform) > 0;
+	return accounts_have_channel(
+	    accounts, platform, user_id, login->username, NULL);
 }
 
 void

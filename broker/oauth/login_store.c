@@ -10,6 +10,7 @@
  *
  * Tokens that cannot be stored are revoked (login_drop.c).
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +60,7 @@ struct note_job {
 static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
 static void cannot_store(struct login_finish *, enum proto_error, const char *);
+static void cannot_keep(struct login_finish *, int);
 static void seal(struct login_finish *);
 static void on_sealed(void *, int, const struct buf *);
 static void make_row(const struct login_finish *, struct store_account *);
@@ -124,6 +126,19 @@ cannot_store(struct login_finish *login, enum proto_error error, const char *why
 	}
 	login_note_drop(login->flow.broker, login->platform, login->username);
 	login_drop(login, error, sentence);
+}
+
+/* The note may outlive this, and would bring the keyring's item back at the next start.
+ * After an I/O error the row may be stored all the same, and is looked at then. */
+static void
+cannot_keep(struct login_finish *login, int result)
+{
+	char *name = accounts_token_name(login->platform, login->username);
+
+	if (!login->adopting && result != -EIO && result != -EBADMSG)
+		vault_forget(login->flow.broker->vault, name, login->generation);
+	free(name);
+	cannot_store(login, ERR_storage_failed, strerror(-result));
 }
 
 static void
@@ -258,7 +273,7 @@ on_kept(struct store_job *store_job, int result)
 	if (result == 0)
 		publish(job, login);
 	else if (login)
-		cannot_store(login, ERR_storage_failed, strerror(-result));
+		cannot_keep(login, result);
 	store_account_clear(&job->row);
 	account_event_clear(&job->event);
 	free(job->asked);

@@ -19,8 +19,8 @@ static bool settle(struct refresh_wait *, enum proto_error, const char *);
 static bool decide(
     struct broker *, const struct account *, enum refresh_cause, struct refresh_wait *);
 
-static struct refresh *
-find_running(const struct broker *broker, const struct account *account)
+struct refresh *
+refresh_running(const struct broker *broker, const struct account *account)
 {
 	struct refresh *refresh;
 
@@ -66,7 +66,7 @@ refresh_join(struct broker *broker, const struct account *account,
     enum refresh_cause cause, refresh_done_fn *done, void *arg)
 {
 	const struct timeval at_once = { .tv_sec = 0 };
-	struct refresh *running = find_running(broker, account);
+	struct refresh *running = refresh_running(broker, account);
 	struct refresh_wait *wait;
 
 	if (running && !running->holds) {

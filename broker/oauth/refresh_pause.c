@@ -59,12 +59,14 @@ refresh_pause_begin(
 
 /* Due at once, since whether the new credentials are the right ones is not known until
  * they are used, and a token that was refused meanwhile could not be replaced; what is
- * in doubt keeps its time. */
+ * in doubt keeps its time, and what is being refreshed is not sent once more. */
 static void
-try_again(struct account *account)
+try_again(const struct broker *broker, struct account *account)
 {
 	struct refresh_plan *plan = &account->plan;
 
+	if (refresh_running(broker, account))
+		return;
 	free(plan->trouble);
 	plan->trouble = NULL;
 	plan->failures = 0;
@@ -93,7 +95,7 @@ try_all_again(struct broker *broker, const struct platform *platform, bool pause
 			    log_quote(account->other_client));
 		if ((paused && account->plan.trouble) ||
 		    account->verdict == CHECK_refused)
-			try_again(account);
+			try_again(broker, account);
 	}
 	free(accounts);
 }

@@ -111,6 +111,10 @@ struct account *refresh_account(const struct refresh *refresh);
 void refresh_pause_begin(
     struct broker *broker, const struct platform *platform, const char *sentence);
 
+/* The refresh of an account that is under way, NULL: there is none. */
+struct refresh *
+refresh_running(const struct broker *broker, const struct account *account);
+
 /* Begins a refresh of an account that has none. `asked`: somebody has asked for it by
  * name, which allows a further send of a token in doubt. */
 struct refresh *

@@ -198,7 +198,8 @@ look_at(struct look *look, struct account *account)
 		plan->due = plan->refreshed + REFRESH_FLOOR_MS;
 	if (plan->due <= look->boot) {
 		/* The end of a refresh looks again. */
-		if (refresher_of(broker)->count < REFRESH_RUNNING_MAX)
+		if (refresher_of(broker)->count < REFRESH_RUNNING_MAX &&
+		    !refresh_running(broker, account))
 			(void)refresh_begin(broker, account, false);
 	} else if (plan->due < look->next) {
 		look->next = plan->due;

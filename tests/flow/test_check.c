@@ -602,6 +602,60 @@ test_a_fresh_token_that_is_refused_is_checked_again_soon(void **state)
 		harness_turn(h);
 }
 
+/* Credentials are often stored while the refresh of a refused token is under
+ * way: the same refresh token must not be sent beside it. */
+static void
+test_new_credentials_do_not_send_a_token_twice(void **state)
+{
+	struct harness *h = *state;
+
+	log_in(h, "kick", kick_routes);
+	answers(h, ASKED, "200 OK", "{\"data\":{\"active\":false},\"message\":\"OK\"}");
+	assert_string_equal(check(h, "kick"), "refused");
+	h->silent = true;
+	wait_ms(h, 300);
+	assert_int_equal(asked(h, "POST /token"), 1);
+	harness_expect(h,
+	    MESSAGE(credentials_put, .platform = "kick", .client_id = "cid",
+		.client_secret = secret_of("secret2")),
+	    MSG_credentials_stored);
+	wait_ms(h, 500);
+	assert_int_equal(asked(h, "POST /token"), 1);
+	assert_int_equal(refresh_count(&h->broker), 1);
+}
+
+/* At Google revoking one token ends all logins of the account. */
+static void
+test_dropped_tokens_do_not_end_the_login_of_before(void **state)
+{
+	static const char refuse[] =
+	    "CREATE TRIGGER no_note BEFORE INSERT ON login_notes "
+	    "BEGIN SELECT RAISE(ABORT, 'no'); END;";
+	struct harness *h = *state;
+	const struct proto_msg *answer;
+	char login[128];
+	sqlite3 *db;
+
+	log_in(h, "youtube", youtube_routes);
+	answers(h, CHANNELS, "403 Forbidden", "{}");
+	harness_stop(h);
+	assert_int_equal(sqlite3_open(h->broker.paths.database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, refuse, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	harness_start(h);
+	answer = harness_expect(h,
+	    MESSAGE(login_start, .platform = "youtube", .username = "Bob"),
+	    MSG_login_started);
+	strcpy(login, secret_text(&answer->login_started.state));
+	stub_forget(&h->stub);
+	harness_ask(h,
+	    MESSAGE(login_finish, .platform = "youtube", .state = secret_of(login),
+		.code = secret_of("code")));
+	assert_string_equal(h->rows[0].failed.code, "storage_failed");
+	assert_int_equal(asked(h, "POST /revoke"), 0);
+	assert_string_equal(account(h, "youtube")->status, "valid");
+}
+
 int
 main(void)
 {
@@ -627,6 +681,8 @@ main(void)
 		    test_an_expiry_by_a_clock_that_is_behind_the_login_is_not_believed),
 		TEST(test_every_token_is_checked_when_the_clock_was_set),
 		TEST(test_a_fresh_token_that_is_refused_is_checked_again_soon),
+		TEST(test_new_credentials_do_not_send_a_token_twice),
+		TEST(test_dropped_tokens_do_not_end_the_login_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
