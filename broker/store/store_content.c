@@ -31,7 +31,8 @@ static const char select_seq[] = "SELECT seq FROM contents WHERE key = ?1";
 static const char select_settled[] = "SELECT contents_to FROM sequence WHERE id = 1";
 static const char update_settled[] =
     "UPDATE sequence SET contents_to = ?1 WHERE id = 1";
-/* The newest, should there be more than there are notes: other hands wrote them. */
+/* The newest first. A key that was noted again stands in several rows, so there may be
+ * more rows than notes; more keys than notes only where other hands wrote them. */
 static const char select_keys[] =
     "SELECT seq, content FROM events WHERE seq > ?1 AND content IS NOT NULL "
     "ORDER BY seq DESC LIMIT ?2";
@@ -106,7 +107,7 @@ store_content_load(struct db *db)
 		return result;
 	statement = db_statement(db, select_keys);
 	db_bind_number(statement, 1, (int64_t)db->contents->settled_to);
-	db_bind_number(statement, 2, STORE_CONTENT_NOTES_MAX);
+	db_bind_number(statement, 2, STORE_CONTENT_EVENTS_MAX);
 	while ((result = db_step(db, statement)) > 0)
 		read_key(db->contents, statement);
 	db_finish(statement);

@@ -60,7 +60,9 @@ struct putting {
 	unsigned first; /* number of the content */
 	unsigned count;
 	enum store_content_rule rule;
-	int fail; /* what `run` gives in the end */
+	int64_t sent_at;    /* 0: NOW, and that is when it was born as well */
+	uint32_t window_ms; /* with sent_at */
+	int fail;           /* what `run` gives in the end */
 	uint64_t duplicate_of;
 	int result;
 };
@@ -77,12 +79,14 @@ run_putting(struct store_job *job, struct db *db)
 			.message_id = id,
 			.type = "chat.message.sent",
 			.version = 1,
-			.received_at = NOW,
+			.received_at = putting->sent_at ? putting->sent_at : NOW,
 			.timestamp = "",
 			.signature = "",
 			.body = (const uint8_t *)"{}",
 			.body_length = 2,
-			.content = { .rule = putting->rule, .born = NOW },
+			.content = { .rule = putting->rule,
+			    .born = putting->sent_at ? 0 : NOW,
+			    .window_ms = putting->window_ms },
 			.ret_duplicate_of = &putting->duplicate_of };
 		uint64_t seq;
 
@@ -210,6 +214,34 @@ what_was_not_committed_is_not_known(void **state)
 	assert_int_equal(after_restart(TABLE), 0);
 }
 
+/* A content that comes again after its window takes the note of before, and stands in
+ * one more row: there are more rows than notes. */
+static void
+renewed_notes_push_no_other_out(void **state)
+{
+	struct putting many = { .count = 60,
+		.rule = STORE_CONTENT_IDS,
+		.sent_at = NOW - NOW % 600000 + 2000,
+		.window_ms = 10000 };
+	struct putting first = many;
+	char id[16];
+
+	(void)state;
+	first.first = 100;
+	first.count = 1;
+	first.id = "first";
+	assert_int_equal(put(first).duplicate_of, 0);
+	for (unsigned i = 0; i < 20; i++, many.sent_at += 20000) {
+		snprintf(id, sizeof(id), "%u.", i);
+		many.id = id;
+		assert_int_equal(put(many).duplicate_of, 0);
+	}
+	assert_int_equal(after_restart("SELECT count(content) FROM events"), 1201);
+	assert_int_equal(after_restart(TABLE), 0);
+	first.id = "again";
+	assert_int_equal(put(first).duplicate_of, 1);
+}
+
 /* Retention. */
 
 struct retention_job {
@@ -274,6 +306,7 @@ main(void)
 		TEST(the_table_gets_them_many_at_a_time),
 		TEST(events_without_content_do_not_lie_in_the_way),
 		TEST(what_was_not_committed_is_not_known),
+		TEST(renewed_notes_push_no_other_out),
 		TEST(notes_outlive_their_events),
 		TEST(a_table_of_before_counts),
 	};
