@@ -17,7 +17,7 @@ import pytest
 from tests.crash.test_refresh_calls import Tracer
 from tests.fake.client import approve
 from tests.lib.keyring import Keyring, have, wait_for
-from tests.lib.platforms import USER, follow, put_credentials
+from tests.lib.platforms import CLIENT_ID, USER, follow, put_credentials
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="the broker is not dumpable: tracing it needs root")
@@ -199,6 +199,38 @@ def test_tokens_that_never_came_into_the_keyring_are_told_to_be_lost(make, ring)
     assert stage.status().json() == before
     assert stage.works()
     stage.settle()
+
+
+TRIGGERS = {"kept": "BEFORE INSERT ON accounts", "noted": "BEFORE DELETE ON login_notes"}
+
+
+@needs_keyring
+def test_what_could_not_be_kept_does_not_come_back(make, ring):
+    """The keyring has the tokens, the account cannot be stored, and the note stays: the person
+    was told that the login failed and the tokens are revoked, so the next start leaves the login
+    of before alone."""
+    stage = make(ring)
+    stage.login()
+    before, known = stage.status().json(), stage.generations()
+    assert stage.daemon.stop() == 0
+    for name, when in TRIGGERS.items():
+        stage.daemon.sql(f"CREATE TRIGGER {name} {when} BEGIN SELECT RAISE(ABORT, 'no'); END")
+    stage.daemon.start()
+    # The app stays the one that the tokens of before are of; the port is another.
+    stage.fake.store.apps[CLIENT_ID].redirect_uris.append(
+        f"http://localhost:{stage.daemon.api_port}/oauth/callback/kick")
+    answer = follow(stage.daemon, stage.come_back())
+    assert answer.status >= 500 and "were dropped" in answer.text
+    assert stage.fake.asked("revoke")
+    assert stage.daemon.stop() == 0
+    assert stage.daemon.sql("SELECT count(*) FROM login_notes") == [(1,)]
+    for name in TRIGGERS:
+        stage.daemon.sql(f"DROP TRIGGER {name}")
+    stage.daemon.start()
+    stage.daemon.wait_log(LOST.pattern)
+    assert not KEPT.search(stage.daemon.text_log())
+    assert stage.status().json() == before and stage.generations() == known
+    assert stage.works()
 
 
 @pytest.mark.parametrize("before", [False, True])
