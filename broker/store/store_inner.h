@@ -22,6 +22,7 @@ struct db_cached {
 
 struct db {
 	sqlite3 *handle;
+	int lock_fd; /* holds the lock that keeps other brokers out */
 	struct db_cached cached[DB_STATEMENTS_MAX];
 	size_t cached_count;
 	int broken;        /* after an I/O error nothing is tried again */

@@ -29,9 +29,13 @@
 static const long network_file_systems[] = { 0x6969 /* NFS */, 0xff534d42 /* CIFS */,
 	0xfe534d42 /* SMB2 */, 0x517b /* SMB */, 0x01021997 /* 9p */ };
 
-/* Where SQLite keeps its locks in the file (its format, section "Locking"). */
+/* Where SQLite keeps its locks in the file (its format, section "Locking"), and behind
+ * them our own. Of two that open the file at once SQLite lets both read its header and
+ * then neither have it alone; with one lock taken in one step there is always one who
+ * has it. */
 #define LOCK_START 0x40000000
 #define LOCK_LENGTH 512
+#define LOCK_OURS (LOCK_START + LOCK_LENGTH)
 
 static int
 fail(int result, char *error, const char *path, const char *sentence)
@@ -91,7 +95,7 @@ fail_locked(const char *path, char *error)
 	struct flock lock = { .l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_start = LOCK_START,
-		.l_len = LOCK_LENGTH };
+		.l_len = LOCK_LENGTH + 1 };
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	char sentence[160];
 	long holder = 0;
@@ -107,6 +111,26 @@ fail_locked(const char *path, char *error)
 		(void)snprintf(sentence, sizeof(sentence),
 		    "is in use by another process; stop that broker first");
 	return fail(-EBUSY, error, path, sentence);
+}
+
+/* The descriptor stays open as long as the connection: closing any of the file's would
+ * let go of SQLite's locks too (fcntl(2)). */
+static int
+take_lock(struct db *db, const char *path, char *error)
+{
+	struct flock lock = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = LOCK_OURS,
+		.l_len = 1 };
+
+	db->lock_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (db->lock_fd < 0)
+		return fail(-errno, error, path, strerror(errno));
+	if (fcntl(db->lock_fd, F_SETLK, &lock) == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES
+	    ? fail_locked(path, error)
+	    : fail(-errno, error, path, "cannot be locked");
 }
 
 static int
@@ -218,11 +242,15 @@ migrate(struct db *db, const char *path, char *error)
 	return 0;
 }
 
-/* Opens the file that is there and takes the lock, which the first write takes for
- * good. On failure the caller closes. */
+/* Opens the file that is there and takes the locks; SQLite's is taken by the first
+ * write, for good. On failure the caller closes. */
 static int
 open_file(struct db *db, const char *path, char *error)
 {
+	int result = take_lock(db, path, error);
+
+	if (result < 0)
+		return result;
 	if (store_vfs_register() < 0)
 		return fail(-EIO, error, path, "SQLite has no file system");
 	if (sqlite3_open_v2(path, &db->handle,
@@ -320,4 +348,7 @@ db_close(struct db *db)
 	db->contents = NULL;
 	(void)sqlite3_close(db->handle);
 	db->handle = NULL;
+	if (db->lock_fd >= 0)
+		(void)close(db->lock_fd);
+	db->lock_fd = -1;
 }

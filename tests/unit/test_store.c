@@ -464,6 +464,79 @@ a_second_broker_is_told_who_holds_it(void **state)
 	close(ends[1]);
 }
 
+#define AT_ONCE 6
+#define AT_ONCE_ROUNDS 60
+
+/* Waits for the word, opens, tells how that went and keeps it open until all have told.
+ */
+static int
+open_at_once(int word, int told, int end)
+{
+	struct event_base *own = event_base_new();
+	struct store *second = NULL;
+	char byte;
+	int result;
+
+	if (read(word, &byte, 1) != 0)
+		return 1;
+	result = store_open(own, path, &second, error);
+	byte = result == 0 ? 'y' : result == -EBUSY ? 'n' : '?';
+	if (write(told, &byte, 1) != 1 || read(end, &byte, 1) != 0)
+		return 2;
+	store_close(second);
+	event_base_free(own);
+	return 0;
+}
+
+static void
+one_round_at_once(char said[static AT_ONCE])
+{
+	int word[2];
+	int told[2];
+	int end[2];
+	pid_t children[AT_ONCE];
+
+	assert_true(pipe(word) == 0 && pipe(told) == 0 && pipe(end) == 0);
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		children[i] = fork();
+		if (children[i] == 0) {
+			close(word[1]);
+			close(end[1]);
+			_exit(open_at_once(word[0], told[1], end[0]));
+		}
+	}
+	close(word[1]);
+	for (size_t i = 0; i < AT_ONCE; i++)
+		assert_int_equal(read(told[0], &said[i], 1), 1);
+	close(end[1]);
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		int status;
+
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(status, 0);
+	}
+	close(word[0]);
+	close(told[0]);
+	close(told[1]);
+	close(end[0]);
+}
+
+static void
+of_brokers_that_open_it_at_once_one_has_it(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < AT_ONCE_ROUNDS; i++) {
+		char said[AT_ONCE + 1] = "";
+		unsigned opened = 0;
+
+		one_round_at_once(said);
+		for (size_t j = 0; j < AT_ONCE; j++)
+			opened += said[j] == 'y';
+		if (opened != 1 || strchr(said, '?'))
+			fail_msg("round %u: they said '%s'", i, said);
+	}
+}
+
 static void
 expect_refusal(int result, const char *words)
 {
@@ -725,6 +798,7 @@ main(void)
 		WITH_FOLDER(the_files_are_their_owners),
 		WITH_FOLDER(what_is_stored_is_there_when_opened_again),
 		WITH_FOLDER(a_second_broker_is_told_who_holds_it),
+		WITH_FOLDER(of_brokers_that_open_it_at_once_one_has_it),
 		WITH_FOLDER(a_newer_schema_is_refused_and_left_alone),
 		WITH_FOLDER(a_file_that_is_no_database_is_refused),
 		WITH_FOLDER(a_database_without_its_tables_is_refused),
