@@ -59,7 +59,9 @@ def pushed():
                 parts[one] = b""
                 poller.register(one, selectors.EVENT_READ)
             elif not take_push(key.fileobj, parts, seen):
-                poller.unregister(key.fileobj)
+                poller.unregister(key.fileobj)      # each push has a connection of its own
+                del parts[key.fileobj]
+                key.fileobj.close()
     seen.tell()
 
 

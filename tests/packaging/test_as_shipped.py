@@ -35,11 +35,16 @@ def killed(build):
 
 
 def arguments():
-    """pytest's, for all of tests/system, and for those that have processes killed."""
+    """Whether they have processes killed, and pytest's arguments: for all of tests/system that
+    bears company, for those that measure, for those that have processes killed. Much is waiting,
+    and these programs are no slow ones, so there are more lanes than in other runs."""
     files = sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("tests/system/test_*.py"))
-    usual = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-rfEs", "--color=no", "-m", "not alone"]
-    for kills in (False, True):
-        yield kills, [*usual, *(file for file in files if file.startswith(KILLING) == kills)]
+    usual = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-rfEs", "--color=no"]
+    killing = [file for file in files if file.startswith(KILLING)]
+    others = [file for file in files if file not in killing]
+    yield False, [*usual, "-n", str(3 * os.cpu_count()), "-m", "not alone", *others]
+    yield False, [*usual, "-m", "alone", *others]
+    yield True, [*usual, *killing]
 
 
 def judge(build, run):
@@ -62,7 +67,8 @@ def test_it_works_and_is_confined_as_it_is_shipped(plain):
         done = subprocess.run(
             [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=SECONDS,
-            env={**os.environ, "STREAMHOLD_BUILD": str(plain), "STREAMHOLD_LONG": ""})
+            env={**os.environ, "STREAMHOLD_BUILD": str(plain), "STREAMHOLD_LONG": "",
+                 "PYTHONHASHSEED": "0"})
         return done.stdout
 
     judge(plain, run)
@@ -86,4 +92,5 @@ def test_it_works_and_is_confined_on_debian_13(workshop):
     build = ROOT / "build/plain"
     judge(build, lambda words: workshop.run(
         "python3", *words, timeout=SECONDS,
-        STREAMHOLD_BUILD=str(build), STREAMHOLD_PLAIN=str(build), STREAMHOLD_LONG=""))
+        STREAMHOLD_BUILD=str(build), STREAMHOLD_PLAIN=str(build), STREAMHOLD_LONG="",
+        PYTHONHASHSEED="0"))

@@ -118,7 +118,7 @@ def failing_logins(run):
         for fault in ({"mode": "answer", "status": 401, "body": {"error": "invalid_grant"}},
                       {"mode": "html502"}, {"mode": "truncate"}, {"mode": "drop_after_commit"},
                       {"mode": "pass", "patch": {"token_type": "mac"}}):
-            fakes[name].next("token", **fault)
+            fakes[name].next("token", grant_type="authorization_code", **fault)
             answer, location = run.login(name)
             assert answer.status == 502, answer.text
         assert follow(daemon, location).status == 400      # used up
@@ -162,7 +162,7 @@ def failing_refreshes(run):
     for name in NAMES:
         for fault in ({"mode": "html502"}, {"mode": "truncate"},
                       {"mode": "pass", "patch": {"token_type": "mac"}}):
-            run.fakes[name].next("token", **fault)
+            run.fakes[name].next("token", grant_type="refresh_token", **fault)
         time.sleep(SHARED_S)
         assert run.daemon.post(f"/oauth/refresh/{name}/{USER}").status in (502, 503)
         run.fakes[name].clear()
@@ -171,7 +171,8 @@ def failing_refreshes(run):
 def lost_login(run):
     """A refusal that ends a login, and the login after it."""
     time.sleep(SHARED_S)
-    run.fakes["kick"].next("token", status=401, body={"error": "invalid_grant"}, count=-1)
+    run.fakes["kick"].next("token", grant_type="refresh_token", status=401,
+                           body={"error": "invalid_grant"}, count=-1)
     assert run.daemon.post(f"/oauth/refresh/kick/{USER}").status == 404
     run.fakes["kick"].clear()
     run.fakes["kick"].set(authorize="auto")
@@ -194,8 +195,8 @@ def device_logins(run):
 def pasted_login(run):
     """The address typed back: for the wrong login first, then right, then once more."""
     for fault in ({"mode": "html502"}, None):
-        if fault:
-            run.fakes["twitch"].next("token", **fault)
+        if fault:       # the device login before may be asked for once more meanwhile
+            run.fakes["twitch"].next("token", grant_type="authorization_code", **fault)
         typing = subprocess.Popen(
             [run.daemon.program("streamhold"), "--config", str(run.daemon.config_file), "login",
              "twitch", USER, "--paste"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -140,7 +140,7 @@ class Readers:
     def __init__(self, daemon):
         self.bad = [Stream(daemon.api_port, buffer=4096) for _ in range(10)]
         self.stop = threading.Event()
-        self.sippers = [threading.Thread(target=sip, args=(stream, self.stop))
+        self.sippers = [threading.Thread(target=sip, args=(stream, self.stop), daemon=True)
                         for stream in self.bad[5:]]
         self.good = Measuring("sse.py", "crowd", str(daemon.api_port), "10",
                               "?include=foreign,quarantined")
@@ -218,7 +218,7 @@ class Consumers:
             self.good.append(Measuring("crowd.py", "asking", str(daemon.api_port), name))
 
     def begin(self, work, *words):
-        self.threads.append(threading.Thread(target=work, args=words))
+        self.threads.append(threading.Thread(target=work, args=words, daemon=True))
         self.threads[-1].start()
 
     def push(self, name, port):
