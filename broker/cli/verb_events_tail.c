@@ -205,8 +205,8 @@ come_back(struct tail *tail)
 
 	client_close(tail->client);
 	tail->client = NULL;
-	talk("Waiting until the broker is there again.");
 	catch_interrupt();
+	talk("Waiting until the broker is there again.");
 	while (status == CLI_STOPPED && !interrupted) {
 		(void)usleep(pause_ms * 1000);
 		pause_ms = pause_ms * 2 > AWAY_MAX_MS ? AWAY_MAX_MS : pause_ms * 2;
