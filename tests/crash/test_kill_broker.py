@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from tests.fake import load
 from tests.fake.keys import Signer
 from tests.lib.stopwatch import Pulse
@@ -88,9 +90,11 @@ def make(streamhold, folder, plain):
     return streamhold({"platforms": {"kick": {"public_key_file": str(key)}}}, build=plain)
 
 
+@pytest.mark.alone      # it needs its share of the machine to keep the rate
 def test_killed_broker_loses_nothing_that_was_answered(streamhold, folder, plain):
     check(make(streamhold, folder, plain), folder, "broker", KILLS, (0.05, 0.3))
 
 
+@pytest.mark.alone
 def test_killed_fronts_lose_nothing_that_was_answered(streamhold, folder, plain):
     check(make(streamhold, folder, plain), folder, "httpd", 20, (0.1, 0.4))

@@ -137,14 +137,14 @@ def test_killed_consumer_and_broker_lose_nothing(streamhold, folder, plain):
     def run_bot():
         bot[0] = subprocess.Popen([sys.executable, "-c", BOT,
                                    f"http://127.0.0.1:{daemon.api_port}/consumers/bot",
-                                   str(notes), "0.002"], cwd=ROOT)
+                                   str(notes), "0.01"], cwd=ROOT)
 
     def kill_bot():
         """Not before it has got something, and likely in the middle of its work."""
         before, end = notes.stat().st_size if notes.exists() else 0, time.monotonic() + 5
         while time.monotonic() < end and \
                 not (notes.exists() and notes.stat().st_size > before):
-            time.sleep(0.005)
+            time.sleep(0.001)
         bot[0].kill()
         bot[0].wait()
         run_bot()
@@ -167,12 +167,12 @@ def test_killed_target_and_broker_lose_nothing(streamhold, folder, plain):
     """The program that is pushed to is a process that is killed, most often in the middle of its
     work: it has noted an event then and has not answered."""
     daemon = start(streamhold, folder, build=plain)
-    target = Process(folder / "notes", work_s=0.002)
+    target = Process(folder / "notes", work_s=0.004)
 
     def kill_target():
         before, end = target.size(), time.monotonic() + 5
         while time.monotonic() < end and target.size() == before:
-            time.sleep(0.002)
+            time.sleep(0.001)
         target.kill()
         time.sleep(0.05)        # while nobody is there
         target.start()

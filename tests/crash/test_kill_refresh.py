@@ -62,7 +62,9 @@ def test_kill_at_random_instants(streamhold, fakes, folder, rotation):
     fake = fakes["kick"]
     rounds = lost = cut_off = 0
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    # Longer where the machine is so slow that hardly a refresh was hit.
+    while time.monotonic() < end or (time.monotonic() < end + 60 and (
+            rounds < 5 or "was cut off" not in daemon.text_log())):
         rounds += 1
         kill_during_refresh(daemon, chance)
         answer = settled(daemon)

@@ -108,7 +108,22 @@ class Streamhold:
         found = self.wait_log(READY, timeout)
         self.api_port = int(found.group(1)) if found.group(1) else None
         self.webhook_port = int(found.group(3)) if found.group(3) else None
+        self._wait_links()
         return self
+
+    def _wait_links(self, timeout=5):
+        """The broker is ready before its fronts know of it, and some pages do not wait for it.
+        Where the links cannot be seen in the log there is nothing to wait for."""
+        if self.config.get("logging", {}).get("level", "info") not in ("info", "debug"):
+            return
+        roles = [role for role, port in (("api", self.api_port), ("webhook", self.webhook_port))
+                 if port]
+        wanted = [text for role in roles for text in (
+            rf"\b{role}\b.{{0,40}}the broker is linked", f"the {role} front is connected")]
+        end = time.monotonic() + timeout
+        while time.monotonic() < end and self.process.poll() is None and not all(
+                any(re.search(text, line) for line in list(self.log)) for text in wanted):
+            time.sleep(0.005)
 
     def stop(self, how=signal.SIGTERM, timeout=20):
         """Stops `up`; returns its exit status."""

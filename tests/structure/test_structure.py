@@ -1,5 +1,4 @@
 """Who links what, who includes what, what is generated is fresh, what is forbidden is absent."""
-import pathlib
 import json
 import re
 import subprocess

@@ -28,6 +28,11 @@ GONE_S = 1.0
 # -- where they must not be ---------------------------------------------------------------
 
 
+def is_traced(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return not re.search(r"^TracerPid:\s+0$", status, re.M)
+
+
 @contextlib.contextmanager
 def traced(pids, file):
     """What the fronts read and write, as strace tells it: each thread in a file of its own, since
@@ -37,7 +42,9 @@ def traced(pids, file):
          "trace=read,write,recvfrom,sendto,recvmsg,sendmsg,readv,writev",
          *[word for pid in pids for word in ("-p", str(pid))]],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    time.sleep(0.7)
+    while tracer.poll() is None and not all(is_traced(pid) for pid in pids):
+        time.sleep(0.01)
+    time.sleep(0.5)     # for their other threads
     assert tracer.poll() is None, tracer.stderr.read()
     yield
     tracer.send_signal(signal.SIGINT)

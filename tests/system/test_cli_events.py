@@ -14,6 +14,7 @@ from tests.fake import delivery as making
 from tests.fake import events as kinds
 from tests.fake.sender import send
 from tests.lib.sse import Stream
+from tests.lib.stopwatch import Stopwatch
 
 
 @pytest.fixture
@@ -142,6 +143,14 @@ def test_filters_that_cannot_be(daemon, arguments, words):
     assert done.returncode == 2 and words in done.stderr and "streamhold" in done.stderr
 
 
+def waiting(daemon, count=1):
+    """Until so many followers have found the end and wait for what comes."""
+    def they_do():
+        flows = json.loads(daemon.cli("inspect", "--json").stdout)["sections"]["flows"]
+        return flows.get("events_list.wait", 0) >= count
+    Stopwatch().wait(they_do, 20)
+
+
 # -- follow ---------------------------------------------------------------------------------
 
 
@@ -161,7 +170,7 @@ def test_follow_goes_on_with_what_comes(daemon, deliver, follow):
 
 def test_follow_as_text_for_people(daemon, deliver, follow):
     following = follow("--limit", "0")
-    time.sleep(0.5)     # it has found the end; there is nothing to wait for
+    waiting(daemon)
     deliver("channel.subscription.gifts")
     assert daemon.cli("trigger", "channel.followed").returncode == 0
     deliver("channel.followed")
@@ -173,7 +182,7 @@ def test_follow_as_text_for_people(daemon, deliver, follow):
 
 def test_follow_shows_what_is_synthetic_to_who_asks(daemon, follow):
     following = follow("--limit", "0", "--include", "synthetic")
-    time.sleep(0.5)
+    waiting(daemon)
     assert daemon.cli("trigger", "channel.followed").returncode == 0
     line, = following.wait(1)
     assert line.endswith(" synthetic")
@@ -182,7 +191,7 @@ def test_follow_shows_what_is_synthetic_to_who_asks(daemon, follow):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_follow_survives_a_restart_of_the_broker_and_misses_nothing(daemon, deliver, follow, how):
     following = follow("--json", "--limit", "0")
-    time.sleep(0.5)
+    waiting(daemon)
     sent = [deliver()]
     following.wait(1)
     for _ in range(2):
@@ -198,7 +207,7 @@ def test_follow_survives_a_restart_of_the_broker_and_misses_nothing(daemon, deli
 
 def test_follow_survives_a_restart_of_everything(daemon, deliver, follow):
     following = follow("--json", "--limit", "0")
-    time.sleep(0.5)
+    waiting(daemon)
     deliver()
     following.wait(1)
     daemon.stop()
@@ -211,7 +220,7 @@ def test_follow_survives_a_restart_of_everything(daemon, deliver, follow):
 
 def test_follow_can_be_interrupted_while_it_waits_for_the_broker(daemon, follow):
     following = follow()
-    time.sleep(0.5)
+    waiting(daemon)
     daemon.stop()
     end = time.monotonic() + 10
     while not any("Waiting" in line for line in following.errors):
@@ -282,7 +291,7 @@ def test_a_replay_passes_the_filters_of_the_reader(daemon, deliver, follow):
     assert daemon.cli("trigger", "channel.followed").returncode == 0
     gifts = follow("--json", "--limit", "0", "--type", "kicks.gifted")
     others = follow("--json", "--limit", "0", "--include", "synthetic")
-    time.sleep(0.5)
+    waiting(daemon, 2)
     replay(daemon, "1", "2", "3")
     assert [json.loads(line)["event"]["seq"] for line in others.wait(3)] == [1, 2, 3]
     assert [json.loads(line)["event"]["seq"] for line in gifts.wait(1)] == [2]
@@ -306,7 +315,7 @@ def test_a_replay_reaches_streams_without_moving_their_place(daemon, deliver):
 def test_replays_begin_anew_with_the_broker(daemon, deliver, follow):
     deliver()
     following = follow("--json", "--limit", "0")
-    time.sleep(0.5)
+    waiting(daemon)
     assert replay(daemon, "1", "1", "1")[2]["replay"] == 3
     following.wait(3)
     os.kill(daemon.broker_pid(), signal.SIGKILL)

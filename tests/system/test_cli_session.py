@@ -209,6 +209,7 @@ def test_a_killed_broker_comes_back_and_answers(service):
     for turn in range(1, 4):
         os.kill(service.broker_pid(), signal.SIGKILL)
         service.wait_log("broker is ready again", count=turn)
+        service.wait_log("api link: the broker is linked", count=turn + 1)
         assert service.get("/readyz").status == 200
     assert service.stop() == 0
 

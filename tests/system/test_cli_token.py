@@ -1,9 +1,7 @@
 """`streamhold token`, `exec` and `audit`: a token leaves only where that is allowed."""
 import json
 import os
-import re
 import subprocess
-import time
 
 import pytest
 

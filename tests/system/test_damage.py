@@ -88,7 +88,7 @@ def test_a_page_that_is_read_at_every_start_does_not_make_it_spin(daemon):
     sent = fill(daemon)
     multiply(daemon, 50)
     damage(daemon, signature(sent[0]), 0, 0xff, whole_page=True)
-    daemon.start()
+    daemon.spawn()
     assert daemon.wait_exit() == 65
     assert len([line for line in daemon.log if "is damaged" in line]) == 1
     assert daemon.text_log().count("is ready, database") == 1

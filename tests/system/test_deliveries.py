@@ -292,12 +292,11 @@ def test_any_single_host_is_taken(daemon):
 def test_refusals_are_counted(daemon):
     for mode in ("missing_signature", "flip_body", "old"):
         deliver(daemon, mode=mode)
-    time.sleep(1.5)
-    counts = json.loads(daemon.cli("inspect", "--json").stdout)
-    text = json.dumps(counts)
+    # A front tells of its own refusals once a second.
+    Stopwatch().wait(lambda: "webhook_refused" in daemon.cli("inspect", "--json").stdout, 5)
+    text = json.dumps(json.loads(daemon.cli("inspect", "--json").stdout))
     assert '"deliveries_refused_signature": 1' in text
     assert '"deliveries_refused_stale": 1' in text
-    assert "webhook_refused" in text
 
 
 # -- paging ---------------------------------------------------------------------------------
@@ -396,7 +395,7 @@ def test_open_deliveries_survive_a_broker_restart(daemon):
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(
             ("127.0.0.1", daemon.webhook_port), 10)) for _ in ready]
-        started = time.monotonic()
+        watch = Stopwatch()
         for client, one in zip(clients, ready):
             client.sendall(one.wire("/webhooks/kick", f"127.0.0.1:{daemon.webhook_port}"))
         # The front needs a few milliseconds to hand them on.
@@ -404,7 +403,7 @@ def test_open_deliveries_survive_a_broker_restart(daemon):
         os.kill(pid, signal.SIGKILL)
         replies = [read_reply(stack.enter_context(client.makefile("rb"))) for client in clients]
     assert [reply.status for reply in replies] == [200] * 50
-    assert time.monotonic() - started < 3
+    assert watch.within(3)
     assert {one["id"] for one in daemon.events()} == {one.message_id for one in ready}
     # The front tells of what it counts once a second.
     held = re.compile(r'^streamhold_http_held_total\{role="webhook"\} 50$', re.M)
@@ -417,15 +416,14 @@ def test_broker_away_for_long_is_503(daemon):
     one = making.build("chat.message.sent", SIGNER)
     os.kill(daemon.broker_pid(), signal.SIGSTOP)
     try:
-        started = time.monotonic()
+        watch = Stopwatch()
         reply = send(url(daemon), one)
-        took = time.monotonic() - started
         assert reply.status == 503 and reply.header("Retry-After")
-        assert 2.2 < took < 3.5
+        assert 2.2 < watch.wall() and watch.within(3.5)
         for path in ("/healthz", "/status"):
-            began = time.monotonic()
+            watch = Stopwatch()
             assert daemon.get(path).status == 200
-            assert time.monotonic() - began < 1.5
+            assert watch.within(1.5)
         assert daemon.get("/readyz").status == 503
     finally:
         os.kill(daemon.broker_pid(), signal.SIGCONT)

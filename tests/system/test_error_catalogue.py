@@ -162,6 +162,8 @@ def test_what_passes(stage, platform):
         after = stage.status(name).json()
         assert after["status"] == "valid" and after["trouble"], body
         assert "app add" not in answer.text
+        # It would be tried again, with the answer that is meant for the next.
+        assert stage.daemon.delete(f"/oauth/{platform}/{name}").status == 200
 
 
 @pytest.mark.parametrize("rows", [TERMINAL, CONFIG, KEPT, CODE],

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from tests.lib.link import MESSAGES, Channel, Message, encode, pack
+from tests.lib.link import MESSAGES, Channel, encode, pack
 from tests.lib.lone_broker import LoneBroker
 from tests.lib.memory import hits
 from tests.lib.platforms import CLIENT_ID, CLIENT_SECRET, login, put_credentials

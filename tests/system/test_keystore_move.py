@@ -194,7 +194,7 @@ def test_stopped_in_mid_move(streamhold, fakes, folder, keyring, to):
         keyring.start()
     daemon = streamhold(fakes.config(folder, keystore={"backend": "auto"}),
                         environment=keyring.environment)
-    fill(daemon, fakes, 60)
+    fill(daemon, fakes)
     if to == "secret-service":      # which was not there at first
         keyring.start()
     names = accounts(daemon)

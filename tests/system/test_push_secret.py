@@ -74,7 +74,7 @@ def test_both_secrets_sign_for_a_while_the_new_one_first(daemon):
 def test_the_old_secret_ends_durably(daemon):
     with Target() as target:
         old = add(daemon, target.url)
-        new = rotate(daemon, "--overlap", "2s")
+        new = rotate(daemon, "--overlap", "5s")
         assert signed(push_next(daemon, target), new, old)
         until(lambda: show(daemon)["old_secret_until"] is None)
         assert signed(push_next(daemon, target), new)
@@ -89,7 +89,7 @@ def test_the_old_secret_ends_durably(daemon):
 def test_an_old_secret_whose_time_passed_while_nothing_ran_signs_nothing(daemon):
     with Target() as target:
         old = add(daemon, target.url)
-        new = rotate(daemon, "--overlap", "2s")
+        new = rotate(daemon, "--overlap", "5s")
         assert signed(push_next(daemon, target), new, old)
         daemon.stop()
         assert secret_names(daemon) == ["push-before/bot", "push/bot"]

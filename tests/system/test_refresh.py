@@ -216,7 +216,7 @@ def test_scopes_that_went_are_named(daemon, fakes):
     answer = refresh(daemon, "kick").json()
     assert answer["scope"] == ["user:read"]
     assert "chat:write" in answer["missing_scope"]
-    assert "has lost scopes" in daemon.text_log()
+    daemon.wait_log("has lost scopes")
 
 
 @pytest.mark.parametrize("patch", [

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.lib.platforms import NAMES, USER, login, put_credentials
+from tests.lib.platforms import NAMES, USER, login
 from tests.system.test_refresh import SHARED_S, events, refresh, refreshes, start, status, until
 
 # Platforms whose refresh tokens may be used up by a refresh; Google's are not (facts C.5).

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.lib.platforms import NAMES, USER, login, put_credentials
-from tests.system.test_keyring import (expect_state, is_state, keyring, needs_keyring,  # noqa: F401
+from tests.system.test_keyring import (expect_state, keyring, needs_keyring,  # noqa: F401
                                        ready)
 from tests.system.test_refresh import SHARED_S, TERMINAL, refresh, refreshes, start, status, until
 
@@ -93,6 +93,7 @@ def test_the_check_at_start_is_a_proof(daemon, fakes):
     until(lambda: fakes["twitch"].asked("validate"))
     assert f"previous/twitch/{USER}" in secrets(daemon), "an answer that says nothing"
     until(lambda: len(fakes["twitch"].asked("validate")) >= 2)
+    daemon.wait_log(f"the tokens of '{USER}' at twitch are proven")
     assert f"previous/twitch/{USER}" not in secrets(daemon)
 
 

@@ -85,7 +85,7 @@ def test_the_time_to_stop_changes_in_fronts_that_run(daemon):
     daemon.write_config()
     reload(daemon)
     daemon.wait_log("'server.shutdown_timeout_ms' changed, in force now")
-    daemon.get("/healthz")      # answered after the settings came
+    daemon.get("/oauth/accounts")   # its answer comes behind the settings on the link
     with socket.create_connection(("127.0.0.1", daemon.api_port)) as client:
         client.sendall((f"POST /oauth/credentials/kick HTTP/1.1\r\n"
                         f"Host: localhost:{daemon.api_port}\r\nExpect: 100-continue\r\n"

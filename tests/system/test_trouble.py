@@ -115,7 +115,8 @@ def test_credentials_that_are_wrong_again_pause_again(daemon, fakes):
     assert daemon.post(f"/oauth/refresh/kick/{USER}").status == 502
     put_credentials(daemon, "kick")
     until(lambda: len(refreshes(fakes["kick"])) == 2)
-    until(lambda: component(daemon, "tokens_kick")["status"] == "degraded")
+    until(lambda: daemon.get("/status").json()["components"]["tokens_kick"]["status"] == "degraded")
+    assert component(daemon, "tokens_kick")["status"] == "degraded"
     until(lambda: len(daemon.events(type="refresh.paused")) == 2)
 
 

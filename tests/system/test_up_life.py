@@ -190,8 +190,10 @@ def test_a_second_ctrl_c_hurries(stage):
 def test_nothing_listens_while_the_fronts_drain(stage):
     up = stage({"api": "deaf"}).start()
     os.kill(up.pids()["api"], signal.SIGSTOP)   # a front that keeps its own copy open
+    hook = up.pids()["webhook"]
     up.process.send_signal(signal.SIGTERM)
     up.wait_log("stub broker: term|stub webhook: leaves")
+    Stopwatch().wait(lambda: not is_alive(hook), 5, 0.01)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", up.webhook_port), 2)
     os.kill(up.pids()["api"], signal.SIGCONT)

@@ -114,6 +114,7 @@ struct put_job {
 	size_t size; /* of the value */
 	int fail;    /* what `run` gives after it has put the row */
 	bool wait;   /* `run` waits until it is let go */
+	bool began;  /* `run` has been called */
 	unsigned done;
 	int result;
 	pthread_t run_on;
@@ -144,6 +145,7 @@ run_put(struct store_job *job, struct db *db)
 	int result;
 
 	put->run_on = pthread_self();
+	__atomic_store_n(&put->began, true, __ATOMIC_RELEASE);
 	if (put->wait) {
 		pthread_mutex_lock(&gate);
 		pthread_mutex_unlock(&gate);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -78,7 +79,7 @@ test_a_hundred_thousand_accounts_do_not_slow_a_look_up(void **state)
 {
 	struct accounts *accounts = accounts_new();
 	char name[32];
-	int64_t start;
+	clock_t start;
 	unsigned i;
 
 	(void)state;
@@ -86,14 +87,14 @@ test_a_hundred_thousand_accounts_do_not_slow_a_look_up(void **state)
 		snprintf(name, sizeof(name), "user%u", i);
 		put(accounts, "kick", name, name + 4);
 	}
-	start = time_boot_ms();
+	start = clock();
 	for (i = 0; i < LOOKUPS; i++) {
 		snprintf(name, sizeof(name), "USER%u", i * 7 % MANY);
 		assert_non_null(accounts_find(accounts, platform_find("kick"), name));
 		assert_true(
 		    accounts_have_channel(accounts, "kick", name + 4, "x", "y"));
 	}
-	assert_true(time_boot_ms() - start < 1000);
+	assert_true(clock() - start < CLOCKS_PER_SEC); /* of CPU */
 	accounts_free(accounts);
 }
 

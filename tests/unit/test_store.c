@@ -32,7 +32,8 @@ gather(struct put_job *jobs, size_t count)
 	first.wait = true;
 	pthread_mutex_lock(&gate);
 	store_submit(store, &first.job);
-	usleep(20000);
+	while (!__atomic_load_n(&first.began, __ATOMIC_ACQUIRE))
+		usleep(200);
 	for (i = 0; i < count; i++)
 		store_submit(store, &jobs[i].job);
 	assert_int_equal(store_backlog(store), count + 1);
