@@ -25,6 +25,7 @@
 #include "broker/oauth/refresh.h"
 #include "broker/oauth/scopes.h"
 #include "broker/oauth/steps.h"
+#include "broker/oauth/validate.h"
 #include "broker/store/store_secret.h"
 #include "broker/subscriptions/subs.h"
 #include "broker/vault/vault.h"
@@ -325,6 +326,8 @@ publish(struct keep_job *job, struct login_finish *login)
 
 	snprintf(identity, sizeof(identity), "%s", job->row.identity);
 	accounts_put(broker->accounts, job->platform, &job->row);
+	validate_in_turn(
+	    broker, accounts_find(broker->accounts, job->platform, username));
 	login_note_forget(broker, job->platform, username);
 	refused_forget(broker, job->platform, username);
 	refused_forget(broker, job->platform, job->asked);

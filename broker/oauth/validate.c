@@ -146,8 +146,7 @@ comes_before(const struct validation *validation, const struct account *account,
 	    (due == other_due && account->check_tried < other->check_tried);
 }
 
-/* The account that is due first, NULL: none has tokens. Those that came since get their
- * time: a login has just been seen to work. */
+/* The account that is due first, NULL: none has tokens. */
 static struct account *
 first_due(struct validation *validation)
 {
@@ -160,8 +159,6 @@ first_due(struct validation *validation)
 	for (i = 0; i < count; i++) {
 		if (!has_tokens(all[i]))
 			continue;
-		if (!all[i]->check_due)
-			all[i]->check_due = next_due(all[i]->platform, time_boot_ms());
 		if (!first || comes_before(validation, all[i], first))
 			first = all[i];
 	}
@@ -288,6 +285,15 @@ validate_clock_set(struct broker *broker)
 	free(all);
 	if (!validation->running)
 		set_timer(validation, GAP_MS);
+}
+
+void
+validate_in_turn(struct broker *broker, const struct account *account)
+{
+	struct account *own =
+	    accounts_find(broker->accounts, account->platform, account->row.username);
+
+	own->check_due = next_due(own->platform, time_boot_ms());
 }
 
 void

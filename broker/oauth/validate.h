@@ -16,6 +16,10 @@ void validate_start(struct broker *broker);
 /* After the flows have ended. */
 void validate_stop(struct broker *broker);
 
+/* An account has just been seen to work: it is checked an interval after that. The time
+ * is set when this is called, since the timer may look only after a suspend. */
+void validate_in_turn(struct broker *broker, const struct account *account);
+
 /* Checks an account as soon as it is its turn: its expiry is not known, or it has come
  * into doubt. */
 void validate_soon(struct broker *broker, const struct account *account);
