@@ -2,7 +2,9 @@
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
+import threading
 
 import pytest
 
@@ -18,6 +20,9 @@ def build_folder(variable, default):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "alone: measures, so nothing else may run beside it")
+    # A shell has what it starts in the background ignore ^C, and programs inherit that.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):

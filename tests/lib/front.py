@@ -1,5 +1,6 @@
 """streamhold-httpd with passed sockets, and a broker that answers from a dictionary."""
 
+import errno
 import fcntl
 import json
 import os
@@ -83,18 +84,28 @@ class Front:
             listener.close()
         self.wait_ready()
 
-    def listen(self, families, unix):
-        listeners = []
-        v4 = socket.socket(socket.AF_INET)
-        v4.bind(("127.0.0.1", 0))
-        self.port = v4.getsockname()[1]
-        if "4" in families:
-            listeners.append(v4)
-        if "6" in families:
-            v6 = socket.socket(socket.AF_INET6)
+    @staticmethod
+    def bind_pair():
+        """Both loopback addresses on one port that is free on both."""
+        for _ in range(16):
+            v4, v6 = socket.socket(socket.AF_INET), socket.socket(socket.AF_INET6)
             v6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            v6.bind(("::1", self.port))
-            listeners.append(v6)
+            v4.bind(("127.0.0.1", 0))
+            try:
+                v6.bind(("::1", v4.getsockname()[1]))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                v4.close()
+                v6.close()
+                continue
+            return v4, v6
+        raise AssertionError("no port is free on both loopback addresses")
+
+    def listen(self, families, unix):
+        v4, v6 = self.bind_pair()
+        self.port = v4.getsockname()[1]
+        listeners = [one for one, family in ((v4, "4"), (v6, "6")) if family in families]
         if unix:
             local = socket.socket(socket.AF_UNIX)
             local.bind(str(self.folder / "api.sock"))

@@ -22,6 +22,7 @@ JUMPS = {"hour": 3600, "hour_back": -3600, "two_hours": 7200, "two_hours_back": 
 
 needs_faketime = pytest.mark.skipif(not LIBRARY, reason="the package faketime is not installed")
 SLEPT_S = 20000         # longer than any token lives
+LOOKED_S = 1.5          # START_DELAY_MS of validate.c, and some
 
 
 def refreshes(fakes):
@@ -148,6 +149,7 @@ def test_the_machine_was_suspended(streamhold, fakes, folder, plain):
         environment={"LD_PRELOAD": str(plain / "tests" / "suspend.so"),
                      "STREAMHOLD_SUSPEND": str(asleep)})
     fakes.register(daemon)
+    time.sleep(LOOKED_S)    # the logins come after the look at all tokens, and sleep before the next
     for platform in NAMES:
         fakes[platform].set(access_life_s=LIFE_S)
         put_credentials(daemon, platform)
@@ -155,6 +157,8 @@ def test_the_machine_was_suspended(streamhold, fakes, folder, plain):
     time.sleep(1)
     assert refreshes(fakes) == []
     validated = len(fakes["twitch"].asked("validate"))
+    for platform in NAMES:      # which were not asleep
+        fakes[platform].set(now_offset_s=SLEPT_S)
     with open(asleep, "r+b") as clock:
         clock.write(struct.pack("=q", SLEPT_S))
     waking = Stopwatch()
