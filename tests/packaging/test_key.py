@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
+from tests.lib import ports
 
 PROGRAMS = ("swtpm", "systemd-creds")
 pytestmark = [
@@ -16,23 +17,10 @@ pytestmark = [
     pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason=f"needs {PROGRAMS}")]
 
 
-def free_ports():
-    """Two, one after the other, which is where its clients look."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-                return port
-            except OSError:
-                continue
-
-
 class Tpm:
     def __init__(self, folder):
         folder.mkdir()
-        self.port = free_ports()
+        self.port = ports.steady(2)     # its clients look for the second behind the first
         self.process = subprocess.Popen(
             ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--server",
              f"type=tcp,port={self.port},disconnect", "--ctrl", f"type=tcp,port={self.port + 1}",

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.fake import delivery as making
 from tests.fake.keys import Signer
 from tests.fake.sender import send
+from tests.lib import ports
 from tests.lib.stopwatch import Stopwatch
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -46,15 +47,9 @@ def block_of_the_readme():
     return found
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Nginx:
     def __init__(self, folder, block):
-        self.folder, self.port = folder / "nginx", free_port()
+        self.folder, self.port = folder / "nginx", ports.steady()
         self.folder.mkdir()
         config = self.folder / "nginx.conf"
         config.write_text(FRAME.format(folder=self.folder, port=self.port, block=block))

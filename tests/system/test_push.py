@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from tests.lib import ports
 from tests.lib.daemon import Streamhold
 from tests.lib.target import Target, signature
 from tests.system.consumer_stage import FAST, deliver, start
@@ -197,8 +198,8 @@ def test_cursor_survives_a_restart_in_order(daemon):
 
 
 def test_events_that_came_while_the_target_was_away_are_pushed(daemon):
-    with Target() as target:
-        port = target.port
+    port = ports.steady()
+    with Target(port=port) as target:
         add(daemon, target.url)
     deliver(daemon, 5)
     # Between two tries there is a time for the next one.
@@ -656,9 +657,9 @@ def test_a_replay_is_pushed_marked_and_moves_no_cursor(daemon):
 
 
 def test_a_replay_outlives_the_broker_and_a_target_that_is_away(quick):
-    with Target() as target:
+    port = ports.steady()
+    with Target(port=port) as target:
         add(quick, target.url)
-        port = target.port
         deliver(quick)
         target.wait_taken(1)
         until(lambda: show(quick)["cursor"] == 1)

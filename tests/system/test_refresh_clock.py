@@ -1,7 +1,9 @@
 """The clock is set while the broker runs: no mass refresh, no login lost. libfaketime moves
 the wall clock; the clocks that nobody sets go on as they are."""
+import contextlib
 import glob
 import os
+import pathlib
 import struct
 import time
 
@@ -47,8 +49,24 @@ def clock(folder):
 ACCOUNTS = [(platform, f"user{number}") for platform in NAMES for number in range(EACH)]
 
 
+def remove_shared():
+    """What the library of that clock has left of processes that are no more. A process that gets
+    the number of one of them could not start."""
+    for left in pathlib.Path("/dev/shm").glob("*faketime_*"):
+        if not os.path.exists(f"/proc/{left.name.rpartition('_')[2]}"):
+            with contextlib.suppress(OSError):      # another lane was faster, or somebody else's
+                left.unlink()
+
+
 @pytest.fixture
-def daemon(streamhold, fakes, folder, plain, clock):
+def shared_removed():
+    remove_shared()
+    yield
+    remove_shared()
+
+
+@pytest.fixture
+def daemon(shared_removed, streamhold, fakes, folder, plain, clock):
     """With a clock that can be set, and logins. At its end the library of that clock removes what
     it has shared, which a front may not: it dies of it, stopped or not."""
     daemon = streamhold(
