@@ -2,7 +2,8 @@
  * Answers: status line, headers and body into the connection's output, in one piece.
  *
  * Every answer carries the security headers of design.md 3.4 and a Date. An answer to
- * HEAD is the same without its body, but for pages that change something (page_head). Each request is answered exactly once.
+ * HEAD is the same without its body, but for pages that change something (page_head).
+ * Each request is answered exactly once.
  */
 #ifndef HTTPD_RESPOND_H
 #define HTTPD_RESPOND_H
