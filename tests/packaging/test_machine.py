@@ -343,9 +343,9 @@ def test_stopping_takes_no_time(machine):
     """Also not because of a stranger who does not finish a request."""
     wait_ok(machine)
     stranger = HalfABody(machine)
-    watch = Stopwatch()
+    begun = time.monotonic()
     stop_all(machine)
-    assert watch.within(5)
+    assert time.monotonic() - begun < 5
     assert stranger.end() == "b''"
     for service in SERVICES:
         assert machine.show(service, "Result") == "success"

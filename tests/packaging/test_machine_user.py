@@ -2,10 +2,10 @@
 seccomp, which alone stands between it and the user's files."""
 import json
 import re
+import time
 
 import pytest
 
-from tests.lib.stopwatch import Stopwatch
 from tests.packaging.machine import SERVICES, can_boot, get, wait
 
 pytestmark = pytest.mark.skipif(can_boot() is not None, reason=str(can_boot()))
@@ -141,9 +141,9 @@ def test_without_seccomp_no_front_serves(session):
 
 def test_the_user_stops_it_in_no_time(session):
     session.wait_ok()
-    watch = Stopwatch()
+    begun = time.monotonic()
     session.stop()
-    assert watch.within(5)
+    assert time.monotonic() - begun < 5
     assert get(session.machine, "http://localhost:3200/healthz") == 0
     session.run("systemctl --user start streamhold.target")
     session.wait_ok()
