@@ -130,15 +130,26 @@ def test_recent_latencies_and_last_times_are_those_of_the_status_and_of_the_even
     time.sleep(0.05)
     assert len(daemon.get("/consumers/bot/events").json()["events"]) == 20
     assert post(daemon, kind="kicks.gifted")[1] == 200
+    told = {one["type"]: one for one in status(daemon)["events"]}
+    documented = json.loads(command(daemon, "--json").stdout)["events"]
+    assert {one["type"]: one for one in documented} == told
+    # And so does the table: TYPE, COUNT, LAST, DELIVERY, HAND-OUT.
+    rows = dict(re.findall(r"^ *(chat\.message\.sent|kicks\.gifted) +(.*?) *$",
+                           command(daemon).stdout, re.M))
+    for kind, one in told.items():
+        figures = [re.escape("{p50}/{p95}/{max} ms".format(**one[f"{way}_ms"]))
+                   if one[f"{way}_ms"] else "-" for way in ("delivery", "handout")]
+        assert re.fullmatch(rf"{one['count']} +\d+ s ago.*? +{figures[0]} +{figures[1]}",
+                            rows[kind]), (rows, one)
     wanted = {}
-    for one in status(daemon)["events"]:
+    for one in told.values():
         for way in ("delivery", "handout"):
-            told = one[f"{way}_ms"] or {}
-            assert set(told) <= {"p50", "p95", "max"}
+            times = one[f"{way}_ms"] or {}
+            assert set(times) <= {"p50", "p95", "max"}
             for word, quantile in {"p50": "0.5", "p95": "0.95", "max": "1"}.items():
-                if told:
+                if times:
                     wanted[frozenset({"type": one["type"], "way": way,
-                                      "quantile": quantile}.items())] = told[word]
+                                      "quantile": quantile}.items())] = times[word]
     found = samples(daemon, "streamhold_recent_latency_seconds")
     assert set(found) == set(wanted) and len(found) == 9    # the gift was not handed out
     for labels, seconds in found.items():

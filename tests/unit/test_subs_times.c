@@ -162,6 +162,7 @@ changes_are_read_back_ever_later(void **state)
 	int i;
 
 	(void)state;
+	assert_int_equal(SUBS_READ_BACK_MS, 5 * SECOND);
 	for (i = 0; i < 5; i++) {
 		assert_int_equal(
 		    subs_wait_after(&subs, &channel, i % 2 ? &awaiting : &changed),
