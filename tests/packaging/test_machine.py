@@ -91,6 +91,48 @@ def test_killed_it_comes_back(machine, service):
     wait_ok(machine)
 
 
+CONNECTING = """
+import collections, http.client, json, sys, time
+seen, end = collections.Counter(), time.monotonic() + float(sys.argv[2])
+print("begun", flush=True)
+while time.monotonic() < end:
+    way = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
+    try:
+        way.connect()
+    except OSError as error:
+        seen["refused: " + str(error)] += 1
+        continue
+    try:
+        way.request("GET", "/healthz")
+        seen[str(way.getresponse().status)] += 1
+    except (OSError, http.client.HTTPException):
+        seen["ended"] += 1      # it was open when the front was killed
+    way.close()
+    time.sleep(0.002)
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("service, port, status", [("streamhold-api", 3000, "200"),
+                                                   ("streamhold-webhook", 3001, "404")])
+def test_a_crash_of_a_front_refuses_no_connection(machine, service, port, status):
+    """The listeners are the machine's: who comes while nobody is there waits."""
+    wait_ok(machine)
+    client = subprocess.Popen(
+        machine.network(sys.executable, "-c", CONNECTING, str(port), "6"),
+        stdout=subprocess.PIPE, text=True)
+    assert client.stdout.readline() == "begun\n"
+    for _ in range(3):
+        before = machine.main_pid(service)
+        machine.run(f"kill -9 {before}")
+        wait(lambda: machine.main_pid(service) not in (0, before), "another process")
+        wait_ok(machine)
+    seen = json.loads(client.communicate(timeout=60)[0])
+    print(seen)
+    assert set(seen) <= {status, "ended"} and seen[status] > 100 and seen.get("ended", 0) <= 3
+    wait_ok(machine)
+
+
 def test_a_front_is_started_by_its_first_connection(machine):
     wait_ok(machine)
     # The broker first: it would connect to the link and be the first.

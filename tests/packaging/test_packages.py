@@ -215,6 +215,27 @@ def test_packages_hold_the_same_files(packages, unpacked):
     assert len(named(deb)) > 30 and named(deb) == named(rpm)
 
 
+def test_packages_tell_what_is_in_them(files):
+    """An example with comments, the licence, and of what the programs are made. The changelog of
+    the rpm is in its head."""
+    shared = files / "usr/share/doc/streamhold"
+    example = (shared / "examples/config.json").read_text()
+    assert example.count("\n#") + example.startswith("#") > 20
+    assert re.search("^#", (files / "etc/streamhold/config.json").read_text(), re.M)
+    licences = [*files.glob("usr/share/licenses/streamhold*/LICENSE"), shared / "copyright"]
+    assert any("MIT" in one.read_text() for one in licences if one.exists())
+    bill, = shared.glob("streamhold.cdx.json*")
+    read = gzip.open if bill.suffix == ".gz" else open
+    with read(bill, "rt") as text:
+        names = {one["name"] for one in json.load(text)["components"]}
+    for library in ("libevent", "libsqlite3", "libssl", "libcurl", "libsecret"):
+        assert any(name.startswith(library) for name in names), (library, names)
+
+
+def test_the_changelog_of_the_rpm(packages):
+    assert said("rpm", "-qp", "--changelog", packages.rpm).startswith("* ")
+
+
 def test_rpm_installs_into_a_root(packages, tmp_path):
     said("rpm", "--root", tmp_path, "--initdb")
     said("rpm", "--root", tmp_path, "--nodeps", "--noscripts", "-ivh", packages.rpm)

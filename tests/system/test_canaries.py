@@ -51,8 +51,9 @@ def traced(pids, file):
     tracer.wait(20)
 
 
-def link_bytes(file):
-    """The bytes on Unix sockets, from a trace with -yy -xx; pieces of a stream put together."""
+def link_bytes(file, came=None):
+    """The bytes on Unix sockets, from a trace with -yy -xx; pieces of a stream put together. All,
+    or those that came, or those that went."""
     streams = {}
     lines = [(part.suffix, line) for part in file.parent.glob(file.name + ".*")
              for line in part.read_text(errors="replace").splitlines()]
@@ -64,6 +65,8 @@ def link_bytes(file):
         call, fd, rest = found.groups()
         data = b"".join(bytes.fromhex(text.replace("\\x", ""))
                         for text in re.findall(r'"((?:\\x[0-9a-f]{2})*)"', rest))
+        if came is not None and came != call.startswith("r"):
+            continue
         key = (thread, fd, call.startswith("r"))
         streams[key] = streams.get(key, b"") + data
     return b"\0\0\0\0".join(streams.values())
@@ -123,6 +126,11 @@ def search_everywhere(run, folder):
         # The search finds what does pass, or it would prove nothing.
         assert memory.hits(link, run.of("client_secret"))
         assert memory.hits(link, run.of("code"))
+        # What a client sent passes once and does not come back.
+        back = link_bytes(trace, came=True)
+        assert memory.hits(back, run.of("state"))
+        assert memory.hits(back, run.of("client_secret")) == []
+        assert memory.hits(back, run.of("code")) == []
         never = {name: value for name, value in run.secrets.items()
                  if name.split(".")[0].split("#")[0] not in PASSING}
         assert memory.hits(link, never) == []

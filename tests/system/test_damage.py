@@ -83,6 +83,20 @@ def test_a_damaged_page_ends_it_once_and_the_admin_is_told_how_to_go_on(daemon):
     assert answer["format_version"] == 1 and answer["sound"] is False and answer["findings"]
 
 
+def test_a_database_of_a_newer_version_is_left_alone(daemon):
+    assert daemon.stop() == 0
+    [(known,)] = daemon.sql("PRAGMA user_version")
+    daemon.sql("PRAGMA user_version = 999")
+    daemon.spawn()
+    assert daemon.wait_exit() == 2
+    told, = [line for line in daemon.log if "was written by a newer version" in line]
+    assert str(daemon.database) in told and "install that version again" in told
+    assert "starting it again" not in daemon.text_log()
+    assert daemon.sql("PRAGMA user_version") == [(999,)]
+    daemon.sql(f"PRAGMA user_version = {known}")
+    daemon.start()
+
+
 def test_a_page_that_is_read_at_every_start_does_not_make_it_spin(daemon):
     """The oldest events are looked at a moment after each start."""
     sent = fill(daemon)

@@ -121,6 +121,33 @@ def test_a_locked_keyring_is_told_and_used_again_after_unlocking(ready, fakes):
     login_again(daemon)
 
 
+def test_a_keyring_that_gives_another_value_back_is_not_relied_on(
+        streamhold, fakes, folder, keyring, plain):
+    """What was written is read back before anything refers to it."""
+    ring, lies = keyring().start(), folder / "lies"
+    daemon = streamhold(
+        fakes.config(folder, keystore={"backend": "auto"}), build=plain, environment={
+            **ring.environment, "LD_PRELOAD": str(plain / "tests" / "keyring_lies.so"),
+            "STREAMHOLD_LIES": str(lies)})
+    fakes.register(daemon)
+    put_credentials(daemon, "kick")
+    assert login(daemon, "kick").status == 200
+    lies.touch()
+    for count, platform in enumerate(("twitch", "youtube"), 1):
+        answer = daemon.post(f"/oauth/credentials/{platform}", json.dumps(
+            {"client_id": "x", "client_secret": "CANARY-that-comes-back-changed"}),
+            headers={"Content-Type": "application/json"})
+        assert answer.status == 503, answer.text
+        daemon.wait_log("the keyring gave another value back than was written", count=count)
+        assert daemon.get(f"/oauth/credentials/{platform}").status == 404
+    lies.unlink()
+    expect_state(daemon, "healthy")
+    assert stored_accounts(daemon) == [(USER, "valid")]
+    assert daemon.post(f"/oauth/refresh/kick/{USER}").status == 200
+    assert daemon.stop() == 0
+    assert daemon.sql("SELECT name FROM secrets WHERE name LIKE 'client/%'") == [("client/kick",)]
+
+
 def test_an_item_that_a_person_removed_is_said(ready):
     daemon, ring = ready
     ring.clear("client/kick")

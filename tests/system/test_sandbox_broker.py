@@ -3,6 +3,7 @@ import errno
 import os
 import pathlib
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from tests.lib import inject
 from tests.lib.keyring import Keyring, have
 from tests.lib.lone_broker import LoneBroker
-from tests.system.test_sandbox import Row
+from tests.system.test_sandbox import Row, limits
 
 ptraced = pytest.mark.skipif(not inject.POSSIBLE, reason=inject.WHY_NOT)
 AT_FDCWD = -100
@@ -124,6 +125,12 @@ def confined(task):
                (r"^NoNewPrivs:\s+1$", r"^Seccomp:\s+2$"))
 
 
+def test_the_limits_of_the_broker_are_in_force(streamhold, plain):
+    found = limits(streamhold(build=plain).broker_pid())
+    for name in ("Max core file size", "Max msgqueue size"):
+        assert found[name] == ("0", "0"), name
+
+
 def test_every_thread_of_the_broker_is_confined(streamhold):
     daemon = streamhold()
     tasks = list(pathlib.Path(f"/proc/{daemon.broker_pid()}/task").iterdir())
@@ -135,16 +142,28 @@ def test_every_thread_of_the_broker_is_confined(streamhold):
 
 
 @pytest.mark.skipif(not have(), reason="needs gnome-keyring and dbus")
-def test_the_keystore_helper_is_confined_too(streamhold, folder):
+def test_the_keystore_helper_is_confined_too(streamhold, folder, plain):
+    """By the list of the broker, which started it."""
     keyring = Keyring(folder)
     try:
         keyring.start()
-        daemon = streamhold({"keystore": {"backend": "secret-service"}},
-                            environment=keyring.environment)
+        daemon = streamhold({"keystore": {"backend": "secret-service"}}, build=plain,
+                            sandbox_kills=True, environment=keyring.environment)
         broker = daemon.broker_pid()
         helpers = [int(child) for child in pathlib.Path(
             f"/proc/{broker}/task/{broker}/children").read_text().split()]
         assert helpers and all(confined(f"/proc/{helper}") for helper in helpers)
         assert all("streamhold-vault" in os.readlink(f"/proc/{helper}/exe") for helper in helpers)
+        for helper in helpers:
+            found = limits(helper)
+            assert found["Max core file size"] == found["Max msgqueue size"] == ("0", "0")
+        if not inject.POSSIBLE:
+            pytest.skip(inject.WHY_NOT)
+        numbers = {name: number for number, name in inject.names().items()}
+        held = inject.Injected(helpers[0])
+        assert held.call(numbers["socket"], (socket.AF_PACKET, socket.SOCK_RAW)).value == \
+            -errno.EAFNOSUPPORT
+        assert held.call(numbers["socket"], (socket.AF_UNIX, socket.SOCK_STREAM)).value > 0
+        assert held.call(numbers["ptrace"], (0,)) == ("killed", signal.SIGSYS)
     finally:
         keyring.stop()

@@ -481,13 +481,20 @@ static int
 harden(void *arg)
 {
 	struct rlimit core;
+	int passed = dup2(1, 3);
+	int stray = dup2(1, 4);
+	int far = dup2(1, 700);
 
 	(void)arg;
+	NEED(passed == 3 && stray == 4 && far == 700);
 	setenv("https_proxy", "http://evil.test", 1);
 	setenv("SECRET_BACKEND", "file", 1);
 	setenv("SSLKEYLOGFILE", "/tmp/keys", 1);
 	umask(0);
-	process_harden(0);
+	process_harden(1);
+	NEED(fcntl(passed, F_GETFD) >= 0 && fcntl(1, F_GETFD) >= 0);
+	NEED(fcntl(stray, F_GETFD) < 0 && errno == EBADF);
+	NEED(fcntl(far, F_GETFD) < 0 && errno == EBADF);
 	NEED(umask(077) == 077);
 	NEED(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 &&
 	    core.rlim_max == 0);
