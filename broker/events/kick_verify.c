@@ -1,9 +1,9 @@
 /*
- * Signature check of Kick deliveries: pure but for the key's own context, which stays
- * between calls because making one costs as much as the check
+ * Signature check of Kick deliveries: pure but for the key's own contexts, which stay
+ * between calls because making them costs as much as the check
  * (docs/decisions/0009-verify-in-the-broker.md).
  *
- * Only EVP is used. Called by ingest for every delivery; input is hostile.
+ * Called by ingest for every delivery; input is hostile.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "broker/events/kick_verify.h"
+#include "broker/events/rsa_verify.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/text.h"
@@ -34,11 +34,9 @@ const char kick_public_key[] =
     "-----END PUBLIC KEY-----\n";
 
 struct kick_key {
-	EVP_PKEY *key;
-	EVP_PKEY_CTX *check; /* PKCS#1 v1.5 and SHA-256 are set */
+	struct rsa_verifier *verifier;
 	EVP_MD *sha256;
 	EVP_MD_CTX *digest;
-	size_t signature_size; /* bytes of the modulus */
 	char id[2 * CRYPTO_SHA256_SIZE + 1];
 };
 
@@ -92,11 +90,11 @@ is_acceptable(EVP_PKEY *key)
 }
 
 static bool
-set_id(struct kick_key *key)
+set_id(struct kick_key *key, const EVP_PKEY *from)
 {
 	unsigned char *der = NULL;
 	uint8_t digest[CRYPTO_SHA256_SIZE];
-	int length = i2d_PUBKEY(key->key, &der);
+	int length = i2d_PUBKEY(from, &der);
 
 	if (length <= 0)
 		return false;
@@ -107,16 +105,12 @@ set_id(struct kick_key *key)
 }
 
 static bool
-prepare(struct kick_key *key)
+prepare(struct kick_key *key, const EVP_PKEY *from)
 {
 	key->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	key->digest = EVP_MD_CTX_new();
-	key->check = EVP_PKEY_CTX_new(key->key, NULL);
-	key->signature_size = (size_t)EVP_PKEY_get_size(key->key);
-	return key->sha256 && key->digest && key->check &&
-	    EVP_PKEY_verify_init(key->check) == 1 &&
-	    EVP_PKEY_CTX_set_rsa_padding(key->check, RSA_PKCS1_PADDING) == 1 &&
-	    EVP_PKEY_CTX_set_signature_md(key->check, key->sha256) == 1 && set_id(key);
+	key->verifier = rsa_verifier_new(from);
+	return key->sha256 && key->digest && key->verifier && set_id(key, from);
 }
 
 int
@@ -124,6 +118,7 @@ kick_key_read(const char *pem, size_t length, struct kick_key **ret_key)
 {
 	struct kick_key *key;
 	EVP_PKEY *read;
+	bool good;
 
 	if (length > 64 * 1024)
 		return -EINVAL;
@@ -131,8 +126,9 @@ kick_key_read(const char *pem, size_t length, struct kick_key **ret_key)
 	if (!read)
 		return -EINVAL;
 	key = xcalloc(1, sizeof(*key));
-	key->key = read;
-	if (!is_acceptable(read) || !prepare(key)) {
+	good = is_acceptable(read) && prepare(key, read);
+	EVP_PKEY_free(read);
+	if (!good) {
 		kick_key_free(key);
 		return -EINVAL;
 	}
@@ -145,10 +141,9 @@ kick_key_free(struct kick_key *key)
 {
 	if (!key)
 		return;
-	EVP_PKEY_CTX_free(key->check);
+	rsa_verifier_free(key->verifier);
 	EVP_MD_CTX_free(key->digest);
 	EVP_MD_free(key->sha256);
-	EVP_PKEY_free(key->key);
 	free(key);
 }
 
@@ -182,11 +177,10 @@ kick_verify(struct kick_key *key, const char *id, const char *timestamp,
 
 	if (base64_decode(signature, strlen(signature), bytes, sizeof(bytes), &length) <
 		0 ||
-	    length != key->signature_size)
+	    length != rsa_verifier_size(key->verifier))
 		return KICK_MALFORMED;
 	if (!digest_delivery(key, id, timestamp, body, body_length, digest))
 		return KICK_WRONG;
-	return EVP_PKEY_verify(key->check, bytes, length, digest, sizeof(digest)) == 1
-	    ? KICK_GOOD
-	    : KICK_WRONG;
+	return rsa_verifier_check(key->verifier, bytes, digest) ? KICK_GOOD
+								: KICK_WRONG;
 }

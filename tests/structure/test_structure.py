@@ -29,7 +29,8 @@ OWNERS = {
     "qrencode.h": ["broker/cli/qr"],
     "gio/": [], "glib": [],
     "libsecret/": ["broker/vault/vault_helper"],
-    "openssl/": ["common/crypto", "broker/events/kick_verify", "broker/events/kick_sign"],
+    "openssl/": ["common/crypto", "broker/events/kick_verify", "broker/events/kick_sign",
+                 "broker/events/rsa_verify"],
 }
 
 FORBIDDEN_CALLS = {"strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "atol",

@@ -1,0 +1,159 @@
+/*
+ * RSA verification by encoding and comparing: the message that the signature should
+ * stand for is put together, and the one that it does stand for must be the same in
+ * every byte. Nothing of the signature is parsed, so there is no form that could be
+ * taken for another.
+ *
+ * All of this is public, so its time may depend on it. Called by kick_verify.c only.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+
+#include "broker/events/rsa_verify.h"
+#include "common/alloc.h"
+
+struct rsa_verifier {
+	size_t size; /* bytes of the modulus */
+	BIGNUM *modulus;
+	BIGNUM *exponent;
+	BN_MONT_CTX *montgomery;
+	BN_CTX *scratch;
+	BIGNUM *signature;
+	BIGNUM *base; /* the signature in Montgomery form */
+	BIGNUM *power;
+	uint8_t *expected; /* the encoded message, all but the digest */
+	uint8_t *found;
+};
+
+/* DigestInfo of SHA-256 without the digest (RFC 8017, 9.2, note 1). */
+static const uint8_t digest_info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86,
+	0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+
+/* What follows the padding and its zero. */
+#define TAIL (sizeof(digest_info) + CRYPTO_SHA256_SIZE)
+/* 00 01, at least eight bytes of padding, 00. */
+#define SIZE_MIN (TAIL + 11)
+
+/* EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 ff.. 00 DigestInfo. */
+static void
+encode(struct rsa_verifier *verifier)
+{
+	uint8_t *tail = verifier->expected + verifier->size - TAIL;
+
+	memset(verifier->expected, 0xff, verifier->size);
+	verifier->expected[0] = 0;
+	verifier->expected[1] = 1;
+	tail[-1] = 0;
+	memcpy(tail, digest_info, sizeof(digest_info));
+}
+
+static bool
+read_key(struct rsa_verifier *verifier, const EVP_PKEY *key)
+{
+	return EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &verifier->modulus) ==
+	    1 &&
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &verifier->exponent) ==
+	    1 &&
+	    BN_is_odd(verifier->modulus) && BN_is_odd(verifier->exponent) &&
+	    BN_num_bits(verifier->exponent) > 1;
+}
+
+static bool
+prepare(struct rsa_verifier *verifier)
+{
+	verifier->montgomery = BN_MONT_CTX_new();
+	verifier->scratch = BN_CTX_new();
+	verifier->signature = BN_new();
+	verifier->base = BN_new();
+	verifier->power = BN_new();
+	verifier->size = (size_t)BN_num_bytes(verifier->modulus);
+	return verifier->montgomery && verifier->scratch && verifier->signature &&
+	    verifier->base && verifier->power && verifier->size >= SIZE_MIN &&
+	    BN_MONT_CTX_set(
+		verifier->montgomery, verifier->modulus, verifier->scratch) == 1;
+}
+
+struct rsa_verifier *
+rsa_verifier_new(const EVP_PKEY *key)
+{
+	struct rsa_verifier *verifier = xcalloc(1, sizeof(*verifier));
+
+	if (!read_key(verifier, key) || !prepare(verifier)) {
+		rsa_verifier_free(verifier);
+		return NULL;
+	}
+	verifier->expected = xmalloc(verifier->size);
+	verifier->found = xmalloc(verifier->size);
+	encode(verifier);
+	return verifier;
+}
+
+void
+rsa_verifier_free(struct rsa_verifier *verifier)
+{
+	if (!verifier)
+		return;
+	BN_free(verifier->modulus);
+	BN_free(verifier->exponent);
+	BN_MONT_CTX_free(verifier->montgomery);
+	BN_CTX_free(verifier->scratch);
+	BN_free(verifier->signature);
+	BN_free(verifier->base);
+	BN_free(verifier->power);
+	free(verifier->expected);
+	free(verifier->found);
+	free(verifier);
+}
+
+size_t
+rsa_verifier_size(const struct rsa_verifier *verifier)
+{
+	return verifier->size;
+}
+
+/* power = power * factor, one Montgomery form less. */
+static bool
+multiply(struct rsa_verifier *verifier, const BIGNUM *factor)
+{
+	return BN_mod_mul_montgomery(verifier->power, verifier->power, factor,
+		   verifier->montgomery, verifier->scratch) == 1;
+}
+
+/* RSAVP1 (RFC 8017, 5.2.2): power = signature ^ exponent modulo the modulus, from the
+ * exponent's highest bit down. Its lowest bit is set: the multiplication for it is by
+ * the plain signature, which also takes the result out of Montgomery form. */
+static bool
+raise(struct rsa_verifier *verifier)
+{
+	int bit = BN_num_bits(verifier->exponent) - 1;
+
+	if (BN_to_montgomery(verifier->base, verifier->signature, verifier->montgomery,
+		verifier->scratch) != 1 ||
+	    !BN_copy(verifier->power, verifier->base))
+		return false;
+	while (--bit > 0)
+		if (!multiply(verifier, verifier->power) ||
+		    (BN_is_bit_set(verifier->exponent, bit) &&
+			!multiply(verifier, verifier->base)))
+			return false;
+	return multiply(verifier, verifier->power) &&
+	    multiply(verifier, verifier->signature);
+}
+
+bool
+rsa_verifier_check(struct rsa_verifier *verifier, const uint8_t *signature,
+    const uint8_t digest[static CRYPTO_SHA256_SIZE])
+{
+	const int size = (int)verifier->size;
+
+	memcpy(verifier->expected + verifier->size - CRYPTO_SHA256_SIZE, digest,
+	    CRYPTO_SHA256_SIZE);
+	/* A representative is less than the modulus, so that there is one for each. */
+	return BN_bin2bn(signature, size, verifier->signature) &&
+	    BN_ucmp(verifier->signature, verifier->modulus) < 0 && raise(verifier) &&
+	    BN_bn2binpad(verifier->power, verifier->found, size) == size &&
+	    memcmp(verifier->found, verifier->expected, verifier->size) == 0;
+}
