@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,18 @@ close_from(unsigned first)
 		(void)close((int)fd);
 }
 
+/* What is awake is not interrupted because something came for us: that lets a front and
+ * the broker do more with each turn on a processor, and leaves a person's programs in
+ * peace (sched(7), SCHED_BATCH). Whoever chose something else for us has it. */
+static void
+give_way(void)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 void
 process_harden(int passed)
 {
@@ -59,6 +72,7 @@ process_harden(int passed)
 #endif
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	give_way();
 	(void)setlocale(LC_ALL, "C");
 	tzset();
 	for (i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++)

@@ -3,7 +3,6 @@
  * Called by ingest only.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -117,17 +116,6 @@ hand_back(struct check_pool *pool, struct check_job *const jobs[], size_t count)
 		return;
 }
 
-/* Checking takes all of a core for a while: who reads requests and writes answers is
- * not to be interrupted by it (SCHED_BATCH, sched(7)). Where that is refused it is only
- * slower. */
-static void
-give_way(void)
-{
-	const struct sched_param none = { .sched_priority = 0 };
-
-	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-}
-
 static void *
 thread_main(void *arg)
 {
@@ -139,7 +127,6 @@ thread_main(void *arg)
 
 	locked_memory_not_here();
 	(void)pthread_setname_np(pthread_self(), "check");
-	give_way();
 	while ((count = next_chunk(pool, jobs)) > 0) {
 		for (i = 0; i < count; i++)
 			jobs[i]->work(jobs[i], checker);

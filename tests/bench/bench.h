@@ -27,6 +27,11 @@
 /* Prints "program: text" to standard error and ends the process with status 2. */
 __attribute__((format(printf, 1, 2), noreturn)) void bench_die(const char *format, ...);
 
+/* Makes this process batch work to the scheduler, as the daemons are: a sender
+ * elsewhere does not interrupt a server with each answer, so one on the same CPUs
+ * should not either. */
+void bench_give_way(void);
+
 /* Monotonic time in nanoseconds. */
 uint64_t bench_now(void);
 

@@ -218,6 +218,7 @@ main(int argc, char **argv)
 	(void)sigaction(SIGALRM, &action, NULL);
 	(void)alarm((unsigned)seconds);
 	bench_address_read(where, &address);
+	bench_give_way();
 	listener = listen_on(&address, &port);
 	fprintf(stderr,
 	    "bench_echo: listening api=http://localhost:%u "

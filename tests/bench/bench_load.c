@@ -210,6 +210,7 @@ main(int argc, char **argv)
 	read_options(argc, argv, &options);
 	raise_descriptor_limit();
 	(void)alarm((unsigned)(options.window / BENCH_NS_PER_S) + WATCHDOG_SECONDS);
+	bench_give_way();
 	load_run(&options, &result);
 	print_result(&options, &result);
 	bench_histogram_free(result.latencies);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,14 @@ bench_die(const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 	exit(2);
+}
+
+void
+bench_give_way(void)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 static uint64_t

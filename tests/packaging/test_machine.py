@@ -68,6 +68,7 @@ def test_what_the_units_take_is_what_the_kernel_holds_them_to(machine):
         wanted = {"MemoryMax": str(256 * 2**20), "MemorySwapMax": "0", "LimitCORE": "0",
                   "TasksMax": "32" if service == "streamhold-broker" else "16",
                   "WatchdogUSec": "10s", "Restart": "always", "ProtectSystem": "strict",
+                  "CPUSchedulingPolicy": "3",
                   "MemoryDenyWriteExecute": "yes", "PrivateNetwork": "no" if
                   service == "streamhold-broker" else "yes"}
         assert {name: machine.show(service, name) for name in wanted} == wanted

@@ -25,7 +25,7 @@ ALL = {
     "ProtectKernelTunables": ["yes"], "ProtectProc": ["invisible"], "ProtectSystem": ["strict"],
     "RemoveIPC": ["yes"], "UMask": ["0077"],
     # What it takes.
-    "LimitCORE": ["0"], "MemoryMax": ["256M"], "MemorySwapMax": ["0"],
+    "CPUSchedulingPolicy": ["batch"], "LimitCORE": ["0"], "MemoryMax": ["256M"], "MemorySwapMax": ["0"],
 }
 FRONT = {"RestartPreventExitStatus": ["1"], "InaccessiblePaths": ["-/var/lib/streamhold"],
          "IPAddressDeny": ["any"], "LimitNOFILE": ["65536"], "OOMScoreAdjust": ["-250"],

@@ -246,6 +246,14 @@ def test_the_limits_of_a_front_are_in_force(streamhold, plain):
         assert soft == hard != "unlimited"
 
 
+def test_nothing_that_runs_is_interrupted_for_it(streamhold, plain):
+    """Every thread is batch work to the scheduler (sched(7))."""
+    for pids in streamhold(build=plain).children().values():
+        for pid in pids:
+            threads = [int(thread.name) for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+            assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+
+
 def filters(pid):
     """How many filters of system calls a process is under."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()

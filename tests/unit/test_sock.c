@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -515,6 +516,31 @@ a_daemon_hardens_itself(void **state)
 	in_child(harden, NULL);
 }
 
+/* Nothing that runs is interrupted for it, and a policy that was chosen for it stays.
+ */
+static int
+give_way(void *arg)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+	int before = *(const int *)arg;
+
+	NEED(sched_setscheduler(0, before, &none) == 0);
+	process_harden(0);
+	NEED(sched_getscheduler(0) == (before == SCHED_OTHER ? SCHED_BATCH : before));
+	return 0;
+}
+
+static void
+a_daemon_gives_way(void **state)
+{
+	int policies[] = { SCHED_OTHER, SCHED_BATCH, SCHED_IDLE };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+		in_child(give_way, &policies[i]);
+}
+
 static int
 notify(void *arg)
 {
@@ -590,6 +616,7 @@ main(void)
 		    remove_folder),
 		cmocka_unit_test(passed_sockets_are_found_by_name),
 		cmocka_unit_test(a_daemon_hardens_itself),
+		cmocka_unit_test(a_daemon_gives_way),
 		cmocka_unit_test_setup_teardown(
 		    the_supervisor_is_told, make_folder, remove_folder),
 	};
