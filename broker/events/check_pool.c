@@ -3,6 +3,7 @@
  * Called by ingest only.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ struct check_pool {
 	pthread_mutex_t lock; /* over everything below down to `stopping` */
 	pthread_cond_t wake;
 	struct queue todo;
+	size_t taken; /* jobs that threads work on */
 	struct queue finished;
+	bool told;     /* the loop knows of what is finished */
 	unsigned idle; /* threads that wait */
 	bool stopping;
 	pthread_t threads[CHECK_THREADS_MAX];
@@ -95,24 +98,37 @@ next_chunk(struct check_pool *pool, struct check_job *jobs[static CHECK_CHUNK])
 		pool->idle--;
 	}
 	count = take_chunk(pool, jobs);
+	pool->taken += count;
 	(void)pthread_mutex_unlock(&pool->lock);
 	return count;
+}
+
+/* The loop is told of a half of what the threads have, or of as many as make a good
+ * commit: with less it would wake up for each chunk, with more the database would have
+ * nothing to do while all are checked. */
+static bool
+is_worth_telling(const struct check_pool *pool)
+{
+	return pool->finished.count >= CHECK_TELL ||
+	    pool->finished.count >= pool->todo.count + pool->taken;
 }
 
 static void
 hand_back(struct check_pool *pool, struct check_job *const jobs[], size_t count)
 {
 	const uint64_t one = 1;
-	bool first;
+	bool tell;
 	size_t i;
 
 	(void)pthread_mutex_lock(&pool->lock);
-	first = pool->finished.count == 0;
 	for (i = 0; i < count; i++)
 		queue_add(&pool->finished, jobs[i]);
+	pool->taken -= count;
+	tell = !pool->told && is_worth_telling(pool);
+	pool->told |= tell;
 	(void)pthread_mutex_unlock(&pool->lock);
 	/* A full counter wakes the loop as well. */
-	if (first && write(pool->event_fd, &one, sizeof(one)) < 0)
+	if (tell && write(pool->event_fd, &one, sizeof(one)) < 0)
 		return;
 }
 
@@ -131,6 +147,9 @@ thread_main(void *arg)
 		for (i = 0; i < count; i++)
 			jobs[i]->work(jobs[i], checker);
 		hand_back(pool, jobs, count);
+		/* Batch work is not interrupted: who waits for this processor to read
+		 * requests, to commit or to answer goes before the next chunk. */
+		(void)sched_yield();
 	}
 	kick_checker_free(checker);
 	return NULL;
@@ -147,6 +166,7 @@ finish_jobs(struct check_pool *pool)
 	(void)pthread_mutex_lock(&pool->lock);
 	job = pool->finished.first;
 	queue_init(&pool->finished);
+	pool->told = false;
 	(void)pthread_mutex_unlock(&pool->lock);
 	for (; job; job = next) {
 		next = job->next;

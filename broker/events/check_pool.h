@@ -22,6 +22,8 @@ struct kick_checker;
 #define CHECK_THREADS_MAX 2
 /* Jobs that a thread takes at one time, so that the others get theirs. */
 #define CHECK_CHUNK 8
+/* Finished jobs of which the loop is told in any case. */
+#define CHECK_TELL 32
 
 typedef void check_work_fn(struct check_job *job, struct kick_checker *checker);
 /* Owns the job and frees it. */

@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -48,14 +50,21 @@ done(struct check_job *check)
 }
 
 static void
-submit(size_t count)
+submit_as(size_t from, size_t to, check_work_fn *as_work, check_done_fn *as_done)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		jobs[i] = (struct test_job){ .check = { .work = work, .done = done } };
+	for (i = from; i < to; i++) {
+		jobs[i] =
+		    (struct test_job){ .check = { .work = as_work, .done = as_done } };
 		check_pool_submit(pool, &jobs[i].check);
 	}
+}
+
+static void
+submit(size_t count)
+{
+	submit_as(0, count, work, done);
 }
 
 static void
@@ -93,6 +102,58 @@ test_many(void **state)
 	for (i = 0; i < MANY; i++)
 		elsewhere += !pthread_equal(jobs[i].worker, pthread_self());
 	assert_int_equal(elsewhere, MANY);
+}
+
+/* Also the last few, which are less than the loop is told of otherwise. */
+static void
+test_every_count_comes_back(void **state)
+{
+	size_t count;
+
+	(void)state;
+	for (count = 1; count <= 3 * CHECK_TELL; count++) {
+		done_count = 0;
+		submit(count);
+		run(count);
+		assert_all(count);
+	}
+}
+
+static atomic_bool heard;
+static atomic_bool gave_up;
+
+/* Waits until the loop has heard of another, five seconds at most. */
+static void
+work_when_heard(struct check_job *check, struct kick_checker *checker)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	unsigned i;
+
+	for (i = 0; i < 5000 && !heard && !gave_up; i++)
+		(void)nanosleep(&pause, NULL);
+	if (!heard)
+		gave_up = true;
+	work(check, checker);
+}
+
+static void
+done_heard(struct check_job *check)
+{
+	heard = true;
+	done(check);
+}
+
+/* What is finished is stored while the rest is checked. */
+static void
+test_the_loop_hears_before_all_are_checked(void **state)
+{
+	(void)state;
+	heard = gave_up = false;
+	submit_as(0, CHECK_TELL, work, done_heard);
+	submit_as(CHECK_TELL, 2 * CHECK_TELL, work_when_heard, done_heard);
+	run(2 * CHECK_TELL);
+	assert_all(2 * CHECK_TELL);
+	assert_false(gave_up);
 }
 
 static void
@@ -152,6 +213,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_every_count_comes_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_the_loop_hears_before_all_are_checked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_a_lone_one_needs_no_thread, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
