@@ -22,9 +22,9 @@ enum process_exit {
 
 /* Closes descriptors from 3 + passed on, sets umask 077, no core dump, not dumpable
  * (except in sanitizer builds, whose leak check needs it), no new privileges, ignores
- * SIGPIPE, is batch work to the scheduler (threads and children too), fixes the C locale, reads the time zone once and removes variables that
- * libraries would obey (proxies, keystore test switches). `passed` is what
- * sock_passed_init returned. */
+ * SIGPIPE, is batch work to the scheduler (threads and children too), fixes the C
+ * locale, reads the time zone once and removes variables that libraries would obey
+ * (proxies, keystore test switches). `passed` is what sock_passed_init returned. */
 void process_harden(int passed);
 
 /* Blocks the signals that a daemon handles. Called when it has left its loop, so that
