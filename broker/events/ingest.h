@@ -1,5 +1,5 @@
 /*
- * Deliveries: checked on the loop, committed on the database's thread, answered after
+ * Deliveries: checked on threads, committed on the database's thread, answered after
  * the commit.
  */
 #ifndef BROKER_EVENTS_INGEST_H
