@@ -47,7 +47,8 @@ close_from(unsigned first)
 
 /* What is awake is not interrupted because something came for us: that lets a front and
  * the broker do more with each turn on a processor, and leaves a person's programs in
- * peace (sched(7), SCHED_BATCH). Whoever chose something else for us has it. */
+ * peace (sched(7), SCHED_BATCH). Whoever chose something else for us has it. Under
+ * systemd the units say it, whose filter refuses this call. */
 static void
 give_way(void)
 {
