@@ -13,7 +13,11 @@
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/event_filter.h"
+#include "common/text.h"
 #include "common/time.h"
+
+/* Bytes of an RSA key of 8192 bits. */
+#define SIGNATURE_MAX 1024
 
 static const char insert_id[] =
     "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
@@ -22,9 +26,10 @@ static const char insert_id[] =
 static const char insert_event[] =
     "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
     "occurred_at, broadcaster_id, broadcaster_name, flags, subscription_id, timestamp, "
-    "signature, content_type, user_agent, sha256, body, duplicate_of, content) "
+    "signature, content_type, user_agent, sha256, body, duplicate_of, content, "
+    "signature_bytes) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-    "?17, ?18, ?19)";
+    "?17, ?18, ?19, ?20)";
 
 #define COLUMNS \
 	"seq, platform, message_id, type, version, received_at, occurred_at, " \
@@ -87,26 +92,36 @@ put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 	return 1;
 }
 
-int
-store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
+/* Base64 has one form for each row of bytes, so these tell what was received; what is
+ * no base64 stays text. */
+static void
+bind_signature(
+    sqlite3_stmt *statement, const char *signature, uint8_t bytes[static SIGNATURE_MAX])
 {
+	size_t length;
+	bool read = base64_decode(signature, strlen(signature), bytes, SIGNATURE_MAX,
+			&length) == 0;
+
+	db_bind_text(statement, 13, read ? "" : signature);
+	if (read && length > 0)
+		db_bind_bytes(statement, 20, bytes, length);
+}
+
+/* What is known of an event when its row is written. */
+struct row {
+	uint64_t seq;
+	uint64_t first; /* the event that it repeats, 0: none */
 	uint8_t digest[CRYPTO_SHA256_SIZE];
 	struct store_content_key key;
-	sqlite3_stmt *statement;
-	uint64_t seq = 0;
-	uint64_t first = 0;
-	int result = put_id(db, delivery, &seq);
+};
 
-	if (result <= 0)
-		return result;
-	crypto_sha256(delivery->body, delivery->body_length, digest);
-	result = store_content_put(db, &delivery->content, digest,
-	    delivery->occurred_at ? delivery->occurred_at : delivery->received_at, seq,
-	    &first, &key);
-	if (result < 0)
-		return result;
-	statement = db_statement(db, insert_event);
-	db_bind_number(statement, 1, (int64_t)seq);
+static int
+put_row(struct db *db, const struct store_delivery *delivery, const struct row *row)
+{
+	uint8_t signature[SIGNATURE_MAX];
+	sqlite3_stmt *statement = db_statement(db, insert_event);
+
+	db_bind_number(statement, 1, (int64_t)row->seq);
 	db_bind_text(statement, 2, delivery->platform);
 	db_bind_text(statement, 3, delivery->message_id);
 	db_bind_text(statement, 4, delivery->type);
@@ -116,24 +131,42 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 		db_bind_number(statement, 7, delivery->occurred_at);
 	db_bind_text(statement, 8, delivery->broadcaster_id);
 	db_bind_text(statement, 9, delivery->broadcaster_name);
-	db_bind_number(statement, 10, delivery->flags | (first ? EVENT_DUPLICATE : 0U));
+	db_bind_number(
+	    statement, 10, delivery->flags | (row->first ? EVENT_DUPLICATE : 0U));
 	db_bind_text(statement, 11, delivery->subscription_id);
 	db_bind_text(statement, 12, delivery->timestamp);
-	db_bind_text(statement, 13, delivery->signature);
+	bind_signature(statement, delivery->signature, signature);
 	db_bind_text(statement, 14, delivery->content_type);
 	db_bind_text(statement, 15, delivery->user_agent);
-	db_bind_bytes(statement, 16, digest, sizeof(digest));
+	db_bind_bytes(statement, 16, row->digest, sizeof(row->digest));
 	db_bind_bytes(statement, 17, delivery->body, delivery->body_length);
-	if (first)
-		db_bind_number(statement, 18, (int64_t)first);
-	if (key.length > 0)
-		db_bind_bytes(statement, 19, key.bytes, key.length);
-	result = db_run(db, statement);
+	if (row->first)
+		db_bind_number(statement, 18, (int64_t)row->first);
+	if (row->key.length > 0)
+		db_bind_bytes(statement, 19, row->key.bytes, row->key.length);
+	return db_run(db, statement);
+}
+
+int
+store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
+{
+	struct row row = { .seq = 0 };
+	int result = put_id(db, delivery, &row.seq);
+
+	if (result <= 0)
+		return result;
+	crypto_sha256(delivery->body, delivery->body_length, row.digest);
+	result = store_content_put(db, &delivery->content, row.digest,
+	    delivery->occurred_at ? delivery->occurred_at : delivery->received_at,
+	    row.seq, &row.first, &row.key);
 	if (result < 0)
 		return result;
-	*ret_seq = seq;
+	result = put_row(db, delivery, &row);
+	if (result < 0)
+		return result;
+	*ret_seq = row.seq;
 	if (delivery->ret_duplicate_of)
-		*delivery->ret_duplicate_of = first;
+		*delivery->ret_duplicate_of = row.first;
 	return 1;
 }
 

@@ -174,8 +174,8 @@ pragma(struct db *db, const char *sql, const char *wanted)
 static bool
 configure(struct db *db)
 {
-	/* A page of this size holds four deliveries and one of the usual size two, so
-	 * half as many pages are written. It counts only when the database is made. */
+	/* A page of this size holds five deliveries and one of the usual size two, so
+	 * fewer pages are written. It counts only when the database is made. */
 	return pragma(db, "PRAGMA page_size=8192", NULL) &&
 	    pragma(db, "PRAGMA locking_mode=EXCLUSIVE", "exclusive") &&
 	    pragma(db, "PRAGMA journal_mode=WAL", "wal") &&

@@ -1,5 +1,6 @@
 """A disk that gives back other bytes than were written: the admin is told once, with the next step,
 and nothing is started again and again."""
+import base64
 import json
 import os
 import signal
@@ -27,7 +28,8 @@ def deliver(daemon):
 
 
 def signature(one):
-    return dict(one.headers)["Kick-Event-Signature"]
+    """As it is stored."""
+    return base64.b64decode(dict(one.headers)["Kick-Event-Signature"])
 
 
 def fill(daemon):

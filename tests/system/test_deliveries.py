@@ -371,6 +371,20 @@ def test_a_body_that_is_no_json_and_may_name_somebody_anonymous_is_not_shown(dae
     assert daemon.sql("SELECT body FROM events") == [(one.body,)]
 
 
+def test_what_was_received_is_stored_as_it_was(daemon):
+    """So that whoever has the platform's key can check it again. A signature is kept as bytes."""
+    one, _ = deliver(daemon)
+    daemon.stop()
+    headers = dict(one.headers)
+    row, = daemon.sql("SELECT message_id, subscription_id, timestamp, type, version, content_type, "
+                      "user_agent, signature, signature_bytes, body FROM events")
+    assert row == (headers["Kick-Event-Message-Id"], headers["Kick-Event-Subscription-Id"],
+                   headers["Kick-Event-Message-Timestamp"], headers["Kick-Event-Type"],
+                   int(headers["Kick-Event-Version"]), headers["Content-Type"],
+                   "Go-http-client/1.1", "",
+                   base64.b64decode(headers["Kick-Event-Signature"]), one.body)
+
+
 def test_a_damaged_body_is_flagged(daemon):
     deliver(daemon)
     daemon.stop()

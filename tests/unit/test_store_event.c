@@ -408,6 +408,77 @@ what_is_not_there_is_not_found(void **state)
 	assert_int_equal(get_event(0, "").result, 0);
 }
 
+/* How the signature stands in the row with the highest number. */
+struct stored_signature {
+	char text[32];
+	uint8_t bytes[32];
+	int length; /* of the bytes; -1: there are none */
+};
+
+static void
+read_signature(struct db *db, void *arg)
+{
+	struct stored_signature *stored = arg;
+	sqlite3_stmt *statement = db_statement(db,
+	    "SELECT signature, signature_bytes FROM events ORDER BY seq DESC LIMIT 1");
+	size_t size;
+
+	if (db_step(db, statement) == 1) {
+		snprintf(stored->text, sizeof(stored->text), "%s",
+		    (const char *)sqlite3_column_text(statement, 0));
+		stored->length = sqlite3_column_type(statement, 1) == SQLITE_NULL
+		    ? -1
+		    : sqlite3_column_bytes(statement, 1);
+		size = stored->length > 0 ? (size_t)stored->length : 0;
+		if (size > 0 && size <= sizeof(stored->bytes))
+			memcpy(stored->bytes, sqlite3_column_blob(statement, 1), size);
+	}
+	db_finish(statement);
+}
+
+static struct stored_signature
+put_signature(const char *id, const char *signature)
+{
+	struct stored_signature stored = { .text = "not read", .length = -2 };
+	struct store_delivery delivery = delivery_of(id);
+
+	delivery.signature = signature;
+	put_delivery(&delivery);
+	on_database(read_signature, &stored);
+	return stored;
+}
+
+static void
+a_signature_is_stored_as_bytes(void **state)
+{
+	struct stored_signature stored = put_signature("01A", "AP/+c2k=");
+
+	(void)state;
+	assert_string_equal(stored.text, "");
+	assert_int_equal(stored.length, 5);
+	assert_memory_equal(stored.bytes, "\0\xff\xfesi", 5);
+}
+
+/* Whatever does not come out of the bytes again as it was. */
+static void
+what_is_no_strict_base64_stays_text(void **state)
+{
+	static const char *const texts[] = { "", "c2k", "c2l=", "c2k=\n", "c2k-",
+		"a b=" };
+	char id[8];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct stored_signature stored;
+
+		snprintf(id, sizeof(id), "01%zu", i);
+		stored = put_signature(id, texts[i]);
+		assert_string_equal(stored.text, texts[i]);
+		assert_int_equal(stored.length, -1);
+	}
+}
+
 /* Pages. */
 
 static void
@@ -710,6 +781,8 @@ main(void)
 		WITH_STORE(a_message_id_is_known_after_its_event_is_gone),
 		WITH_STORE(numbers_only_grow),
 		WITH_STORE(what_is_not_there_is_not_found),
+		WITH_STORE(a_signature_is_stored_as_bytes),
+		WITH_STORE(what_is_no_strict_base64_stays_text),
 		WITH_STORE(pages_go_on_after_one_another),
 		WITH_STORE(filters_pick_type_platform_and_ours),
 		WITH_STORE(nothing_is_an_empty_page),
