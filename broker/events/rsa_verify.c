@@ -24,8 +24,9 @@ struct rsa_verifier {
 	BIGNUM *signature;
 	BIGNUM *base; /* the signature in Montgomery form */
 	BIGNUM *power;
-	uint8_t *expected; /* the encoded message, all but the digest */
-	uint8_t *found;
+	BIGNUM *encoded; /* the encoded message, with a digest of zeros */
+	BIGNUM *digest;
+	BIGNUM *expected;
 };
 
 /* DigestInfo of SHA-256 without the digest (RFC 8017, 9.2, note 1). */
@@ -37,17 +38,24 @@ static const uint8_t digest_info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60,
 /* 00 01, at least eight bytes of padding, 00. */
 #define SIZE_MIN (TAIL + 11)
 
-/* EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 ff.. 00 DigestInfo. */
-static void
+/* EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 ff.. 00 DigestInfo. The digest is the last
+ * part, so that it can be added as a number. */
+static bool
 encode(struct rsa_verifier *verifier)
 {
-	uint8_t *tail = verifier->expected + verifier->size - TAIL;
+	uint8_t *message = xmalloc(verifier->size);
+	uint8_t *tail = message + verifier->size - TAIL;
+	bool good;
 
-	memset(verifier->expected, 0xff, verifier->size);
-	verifier->expected[0] = 0;
-	verifier->expected[1] = 1;
+	memset(message, 0xff, verifier->size);
+	message[0] = 0;
+	message[1] = 1;
 	tail[-1] = 0;
 	memcpy(tail, digest_info, sizeof(digest_info));
+	memset(tail + sizeof(digest_info), 0, CRYPTO_SHA256_SIZE);
+	good = BN_bin2bn(message, (int)verifier->size, verifier->encoded) != NULL;
+	free(message);
+	return good;
 }
 
 static bool
@@ -69,11 +77,16 @@ prepare(struct rsa_verifier *verifier)
 	verifier->signature = BN_new();
 	verifier->base = BN_new();
 	verifier->power = BN_new();
+	verifier->encoded = BN_new();
+	verifier->digest = BN_new();
+	verifier->expected = BN_new();
 	verifier->size = (size_t)BN_num_bytes(verifier->modulus);
 	return verifier->montgomery && verifier->scratch && verifier->signature &&
-	    verifier->base && verifier->power && verifier->size >= SIZE_MIN &&
+	    verifier->base && verifier->power && verifier->encoded &&
+	    verifier->digest && verifier->expected && verifier->size >= SIZE_MIN &&
 	    BN_MONT_CTX_set(
-		verifier->montgomery, verifier->modulus, verifier->scratch) == 1;
+		verifier->montgomery, verifier->modulus, verifier->scratch) == 1 &&
+	    encode(verifier);
 }
 
 struct rsa_verifier *
@@ -85,9 +98,6 @@ rsa_verifier_new(const EVP_PKEY *key)
 		rsa_verifier_free(verifier);
 		return NULL;
 	}
-	verifier->expected = xmalloc(verifier->size);
-	verifier->found = xmalloc(verifier->size);
-	encode(verifier);
 	return verifier;
 }
 
@@ -103,8 +113,9 @@ rsa_verifier_free(struct rsa_verifier *verifier)
 	BN_free(verifier->signature);
 	BN_free(verifier->base);
 	BN_free(verifier->power);
-	free(verifier->expected);
-	free(verifier->found);
+	BN_free(verifier->encoded);
+	BN_free(verifier->digest);
+	BN_free(verifier->expected);
 	free(verifier);
 }
 
@@ -143,17 +154,22 @@ raise(struct rsa_verifier *verifier)
 	    multiply(verifier, verifier->signature);
 }
 
+/* Both have the modulus's length, so that they are the same bytes when they are the
+ * same number. */
+static bool
+is_expected(struct rsa_verifier *verifier, const uint8_t *digest)
+{
+	return BN_bin2bn(digest, CRYPTO_SHA256_SIZE, verifier->digest) &&
+	    BN_uadd(verifier->expected, verifier->encoded, verifier->digest) == 1 &&
+	    BN_ucmp(verifier->power, verifier->expected) == 0;
+}
+
 bool
 rsa_verifier_check(struct rsa_verifier *verifier, const uint8_t *signature,
     const uint8_t digest[static CRYPTO_SHA256_SIZE])
 {
-	const int size = (int)verifier->size;
-
-	memcpy(verifier->expected + verifier->size - CRYPTO_SHA256_SIZE, digest,
-	    CRYPTO_SHA256_SIZE);
 	/* A representative is less than the modulus, so that there is one for each. */
-	return BN_bin2bn(signature, size, verifier->signature) &&
+	return BN_bin2bn(signature, (int)verifier->size, verifier->signature) &&
 	    BN_ucmp(verifier->signature, verifier->modulus) < 0 && raise(verifier) &&
-	    BN_bn2binpad(verifier->power, verifier->found, size) == size &&
-	    memcmp(verifier->found, verifier->expected, verifier->size) == 0;
+	    is_expected(verifier, digest);
 }
