@@ -2,7 +2,6 @@
  * The first look at a body: pure, by one scan. Called by ingest for every delivery
  * whose signature is good; the body may still be anything.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "broker/events/json_scan.h"
@@ -29,11 +28,12 @@ kick_event_kind(const char *type, uint32_t version)
 static void
 read_broadcaster(struct kick_event *event, const struct json_slice *slots)
 {
-	uint64_t id;
+	const struct json_slice id = slots[KICK_BROADCASTER + USER_ID];
+	uint64_t number;
 
-	if (json_slice_id(slots[KICK_BROADCASTER + USER_ID], &id))
-		(void)snprintf(event->broadcaster_id, sizeof(event->broadcaster_id),
-		    "%llu", (unsigned long long)id);
+	/* What is read as a number are decimal digits, without needless zeros. */
+	if (json_slice_id(id, &number) && id.length < sizeof(event->broadcaster_id))
+		memcpy(event->broadcaster_id, id.start, id.length);
 	(void)json_slice_text(slots[KICK_BROADCASTER + USER_NAME],
 	    event->broadcaster_name, sizeof(event->broadcaster_name));
 	(void)json_slice_text(slots[KICK_BROADCASTER + USER_SLUG],
