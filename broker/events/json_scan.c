@@ -68,32 +68,50 @@ scan_escape(struct scanner *scanner)
 	return byte && strchr("\"\\/bfnrt", byte) != NULL;
 }
 
-/* Eight bytes at once, in any order. */
+/* Eight bytes at once. */
 #define BYTES(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether one of them is below 0x20, a quote, a backslash, or not ASCII: a byte below n
- * borrows when n is taken from it. May say so without need, never the other way. */
-static bool
-has_special(uint64_t eight)
+/* High bits of bytes that are below 0x20, a quote, a backslash, or not ASCII: a byte
+ * below n borrows when n is taken from it. The lowest one is right; a borrow may have
+ * set others above it. */
+static uint64_t
+special_bits(uint64_t eight)
 {
 	const uint64_t quotes = eight ^ BYTES('"');
 	const uint64_t slashes = eight ^ BYTES('\\');
 
-	return ((eight | (eight - BYTES(0x20)) | (quotes - BYTES(1)) |
-		    (slashes - BYTES(1))) &
-		   BYTES(0x80)) != 0;
+	return (eight | (eight - BYTES(0x20)) | (quotes - BYTES(1)) |
+		   (slashes - BYTES(1))) &
+	    BYTES(0x80);
 }
 
-/* Passes over bytes that stand for themselves, as long as there are eight of them. */
+/* How many bytes come before the first one with its bit, in the order of memory. */
+static size_t
+bytes_before(uint64_t bits)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (size_t)__builtin_ctzll(bits) / 8;
+#else
+	(void)bits;
+	return 0; /* the caller looks at each byte */
+#endif
+}
+
+/* Passes over bytes that stand for themselves, as long as there are eight to look at.
+ */
 static void
 skip_plain(struct scanner *scanner)
 {
 	uint64_t eight;
+	uint64_t special;
 
 	while (scanner->end - scanner->at >= (ptrdiff_t)sizeof(eight)) {
 		memcpy(&eight, scanner->at, sizeof(eight));
-		if (has_special(eight))
+		special = special_bits(eight);
+		if (special) {
+			scanner->at += bytes_before(special);
 			return;
+		}
 		scanner->at += sizeof(eight);
 	}
 }

@@ -332,6 +332,49 @@ what_is_json_and_what_is_not(void **state)
 	}
 }
 
+/* Whether an array with a text of x, which has `part` at one place, is JSON. */
+static bool
+is_string_with(const char *part, size_t part_length, size_t length, size_t place)
+{
+	size_t size = length + part_length + 4;
+	uint8_t *body = xmalloc(size); /* so that a byte too many would be noticed */
+	struct json_found found = { .count = 0 };
+	bool json;
+
+	memset(body, 'x', size);
+	memcpy(body, "[\"", 2);
+	memcpy(body + 2 + place, part, part_length);
+	memcpy(body + size - 2, "\"]", 2);
+	json = json_scan(body, size, NULL, &found);
+	free(body);
+	return json;
+}
+
+/* Texts are looked at by eight bytes at once, so all lengths and places around that. */
+static void
+each_byte_at_each_place_of_a_string(void **state)
+{
+	size_t length;
+	size_t place;
+	int byte;
+
+	(void)state;
+	for (length = 0; length < 27; length++)
+		for (place = 0; place <= length; place++) {
+			for (byte = 0; byte < 256; byte++) {
+				const char one = (char)byte;
+				bool plain = byte >= 0x20 && byte < 0x80 &&
+				    byte != '"' && byte != '\\';
+
+				assert_int_equal(
+				    is_string_with(&one, 1, length, place), plain);
+			}
+			assert_true(is_string_with("\\n", 2, length, place));
+			assert_true(is_string_with("\xc3\xa9", 2, length, place));
+			assert_false(is_string_with("\xc3\"", 2, length, place));
+		}
+}
+
 static void
 a_number_beyond_64_bits_elsewhere_does_not_hide_the_channel(void **state)
 {
@@ -468,6 +511,7 @@ main(void)
 		cmocka_unit_test(changed_members_never_fail),
 		cmocka_unit_test(a_cut_body_is_no_json),
 		cmocka_unit_test(what_is_json_and_what_is_not),
+		cmocka_unit_test(each_byte_at_each_place_of_a_string),
 		cmocka_unit_test(
 		    a_number_beyond_64_bits_elsewhere_does_not_hide_the_channel),
 		cmocka_unit_test(a_user_id_is_a_whole_positive_number),
