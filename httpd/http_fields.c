@@ -206,17 +206,44 @@ http_field_judge(struct http_parse *parse, const char *buf)
 	return judged_headers[name].judge(parse, http_text(buf, header->value));
 }
 
+/*
+ * Eight bytes at once with ASCII capitals made small. Without their high bits bytes add
+ * no carry to the next: the sum's high bit tells which are at least 'A', and which are
+ * beyond 'Z'.
+ */
+static uint64_t
+fold_eight(const char *at)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	uint64_t low = word & (ones * 0x7f);
+	uint64_t from_a = low + ones * (0x80 - 'A');
+	uint64_t beyond_z = low + ones * (0x7f - 'Z');
+	uint64_t capitals = from_a & ~beyond_z & ~word & (ones * 0x80);
+	return word | capitals >> 2;
+}
+
 bool
 http_text_is(struct http_text text, const char *lower)
 {
-	for (size_t i = 0; i < text.length; i++) {
+	size_t i = 0;
+	uint64_t word;
+	if (strlen(lower) != text.length)
+		return false;
+	for (; text.length - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, lower + i, sizeof(word));
+		if (fold_eight(text.data + i) != word)
+			return false;
+	}
+	for (; i < text.length; i++) {
 		char byte = text.data[i];
 		if (byte >= 'A' && byte <= 'Z')
 			byte = (char)(byte | 0x20);
-		if (byte != lower[i] || byte == '\0')
+		if (byte != lower[i])
 			return false;
 	}
-	return lower[text.length] == '\0';
+	return true;
 }
 
 const struct http_header *

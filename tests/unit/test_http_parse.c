@@ -524,6 +524,34 @@ test_text_is_compared_without_case(void **state)
 	assert_true(http_text_is((struct http_text){ "", 0 }, ""));
 }
 
+/* Eight bytes are compared at once; no byte may change how its neighbours are read. */
+static void
+test_each_byte_is_compared_at_each_place(void **state)
+{
+	static const char word[] = "a{z0-`_kick-event-m";
+	const size_t length = sizeof(word) - 1;
+	char text[sizeof(word)];
+	char lower[sizeof(word)];
+	(void)state;
+	for (size_t place = 0; place < length; place++) {
+		for (unsigned byte = 0; byte < 256; byte++) {
+			bool capital = byte >= 'A' && byte <= 'Z';
+			memcpy(text, word, sizeof(word));
+			memcpy(lower, word, sizeof(word));
+			text[place] = (char)byte;
+			assert_int_equal(
+			    http_text_is((struct http_text){ text, length }, word),
+			    (capital ? byte + 'a' - 'A' : byte) ==
+				(unsigned char)word[place]);
+			/* A word has no capitals and ends at its NUL. */
+			lower[place] = (char)(capital ? byte + 'a' - 'A' : byte);
+			if (byte > 0)
+				assert_true(http_text_is(
+				    (struct http_text){ text, length }, lower));
+		}
+	}
+}
+
 static void
 test_pipelined_requests_are_read_one_by_one(void **state)
 {
@@ -620,6 +648,7 @@ main(void)
 		cmocka_unit_test(
 		    test_headers_are_found_without_case_and_doubles_are_told),
 		cmocka_unit_test(test_text_is_compared_without_case),
+		cmocka_unit_test(test_each_byte_is_compared_at_each_place),
 		cmocka_unit_test(test_pipelined_requests_are_read_one_by_one),
 		cmocka_unit_test(test_init_forgets_everything),
 		cmocka_unit_test(test_first_byte_tells_other_protocols),
