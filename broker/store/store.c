@@ -28,14 +28,14 @@
 #include "common/locked_memory.h"
 #include "common/time.h"
 
-/* A batch is not closed at once when the one before held several jobs: for a share of
- * the commit's own time more may join, so that closed-loop senders meet in one commit
- * instead of each waiting for two (performance.md, "Slow disk"). A lone job never
- * waits. */
+/* On a slow disk a batch is not closed at once when the one before held several jobs:
+ * it waits for as many as were just answered, so that closed-loop senders meet in one
+ * commit instead of each waiting for two (performance.md, "Slow disk"). It waits for a
+ * share of the commit's own time at most. A lone job never waits. */
 #define LINGER_COMPANY 4
-#define LINGER_SHARE 4
+#define LINGER_SHARE 2
 #define LINGER_FROM_US 1000
-#define LINGER_MAX_US 2000
+#define LINGER_MAX_US 5000
 
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
  * where a commit is slow. The WAL is never cut shorter than the larger of them
@@ -57,11 +57,13 @@ struct store {
 	pthread_mutex_t lock; /* over everything below down to `stats` */
 	pthread_cond_t wake;
 	struct queue todo;
+	size_t wanted; /* jobs in `todo` at which the thread is woken up */
 	struct queue finished;
 	uint64_t committed; /* the greatest seq that is */
 	bool stopping;
 	struct store_stats stats;
 	size_t last_batch; /* jobs in the batch before; the thread's own */
+	size_t expected;   /* those of them, and what waited when they were answered */
 	int event_fd;
 	struct event *event;
 	size_t backlog; /* the loop's own count */
@@ -172,34 +174,47 @@ measure(struct store *store, struct queue *batch, int result, int64_t us)
 	stats->commit_us = (uint32_t)(average < 0 ? 0 : average);
 }
 
-/* How long the next batch is left open, in nanoseconds. */
-static long
-linger_ns(const struct store *store)
+/* How long the next batch is left open at most. */
+static unsigned
+linger_us(const struct store *store)
 {
 	uint32_t us = store->stats.commit_us / LINGER_SHARE;
 
-	if (store->last_batch < LINGER_COMPANY || store->stopping ||
+	if (store->last_batch < LINGER_COMPANY ||
 	    store->stats.commit_us < LINGER_FROM_US)
 		return 0;
-	return (us < LINGER_MAX_US ? us : LINGER_MAX_US) * 1000L;
+	return us < LINGER_MAX_US ? us : LINGER_MAX_US;
+}
+
+/* Leaves the next batch open until those who were just answered are back. */
+static void
+linger(struct store *store)
+{
+	const unsigned us = linger_us(store);
+	struct timespec until;
+
+	if (us == 0)
+		return;
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += us * 1000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	store->wanted = store->expected;
+	while (store->todo.count < store->wanted && !store->stopping &&
+	    pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT)
+		;
+	store->wanted = 1;
 }
 
 /* Waits for jobs. False when it is time to stop and nothing is left. */
 static bool
 next_batch(struct store *store, struct queue *batch)
 {
-	struct timespec pause = { .tv_nsec = 0 };
-
 	queue_init(batch);
 	(void)pthread_mutex_lock(&store->lock);
 	while (!store->todo.first && !store->stopping)
 		(void)pthread_cond_wait(&store->wake, &store->lock);
-	pause.tv_nsec = linger_ns(store);
-	if (pause.tv_nsec) {
-		(void)pthread_mutex_unlock(&store->lock);
-		(void)nanosleep(&pause, NULL);
-		(void)pthread_mutex_lock(&store->lock);
-	}
+	linger(store);
 	queue_take(&store->todo, batch, STORE_BATCH_MAX);
 	store->last_batch = batch->count;
 	(void)pthread_mutex_unlock(&store->lock);
@@ -214,6 +229,7 @@ hand_back(struct store *store, struct queue *batch, int result, int64_t us)
 
 	(void)pthread_mutex_lock(&store->lock);
 	measure(store, batch, result, us);
+	store->expected = store->todo.count + batch->count;
 	queue_take(batch, &store->finished, batch->count);
 	if (result == 0)
 		store->committed = store->db.last_seq;
@@ -323,6 +339,17 @@ on_finished(evutil_socket_t fd, short what, void *arg)
 	finish_jobs(store);
 }
 
+static void
+init_wake(pthread_cond_t *wake)
+{
+	pthread_condattr_t attributes;
+
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+}
+
 int
 store_open(
     struct event_base *base, const char *path, struct store **ret_store, char *error)
@@ -341,7 +368,8 @@ store_open(
 	queue_init(&store->todo);
 	queue_init(&store->finished);
 	(void)pthread_mutex_init(&store->lock, NULL);
-	(void)pthread_cond_init(&store->wake, NULL);
+	init_wake(&store->wake);
+	store->wanted = 1;
 	store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	store->event =
 	    event_new(base, store->event_fd, EV_READ | EV_PERSIST, on_finished, store);
@@ -356,15 +384,15 @@ store_open(
 void
 store_submit(struct store *store, struct store_job *job)
 {
-	bool idle;
+	bool wake;
 
 	assert(job->run && job->done);
 	store->backlog++;
 	(void)pthread_mutex_lock(&store->lock);
-	idle = store->todo.first == NULL;
 	queue_add(&store->todo, job);
+	wake = store->todo.count == store->wanted;
 	(void)pthread_mutex_unlock(&store->lock);
-	if (idle)
+	if (wake)
 		(void)pthread_cond_signal(&store->wake);
 }
 

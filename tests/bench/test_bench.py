@@ -126,3 +126,18 @@ def test_the_cost_of_the_filter_is_measured_in_one_run(plain):
     found = json.loads(done.stdout)
     assert found["with"]["ratio"] > 0 and found["without"]["ratio"] > 0
     assert found["cpu_with_to_without"] == found["with"]["cpu_us"] / found["without"]["cpu_us"]
+
+
+def test_a_slow_disk_is_slow_and_loses_nothing(plain):
+    """No connection has more than one delivery in a sync that takes 20 ms longer."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/bench/slow_disk"), "--build", str(plain), "--work",
+         str(ROOT / "build" / "bench-smoke"), "--slices", "1", "--seconds", "0.5", "--delays", "20",
+         "--connections", "1,16", "--gate", "share20_16=2", "--json"],
+        capture_output=True, text=True, timeout=120)
+    found = json.loads(done.stdout)["20"]
+    assert list(found) == ["1", "16"]
+    for row in found.values():
+        assert 0 < row["share"] <= 1 and row["p50_ms"] >= 20
+    # A gate beyond what can be is missed, and nothing else goes wrong.
+    assert done.returncode == 1 and "share20_16" in done.stderr.splitlines()[-1]
