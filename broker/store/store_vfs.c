@@ -13,6 +13,7 @@
  * SQLITE_FULL, and store_vfs_refusal tells the two apart.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ struct file {
 	sqlite3_file base;   /* must be first */
 	sqlite3_int64 start; /* where the gathered bytes belong */
 	int length;
-	int failed; /* a late failure that has not been told, else 0 */
+	int failed;  /* a late failure that has not been told, else 0 */
+	bool synced; /* nothing was done to it since a sync that succeeded */
 	char *bytes;
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
@@ -53,6 +55,7 @@ real_write(struct file *file, const void *bytes, int length, sqlite3_int64 offse
 	int result;
 
 	errno = 0;
+	file->synced = false;
 	result = file->real->pMethods->xWrite(file->real, bytes, length, offset);
 	if (result == SQLITE_IOERR_WRITE && errno == EROFS) {
 		refusal = EROFS;
@@ -147,17 +150,25 @@ file_truncate(sqlite3_file *base, sqlite3_int64 size)
 
 	if (result != SQLITE_OK)
 		return result;
+	file->synced = false;
 	return file->real->pMethods->xTruncate(file->real, size);
 }
 
+/* A checkpoint begins by syncing the WAL, which the last commit has done. The first
+ * sync is always one: who had the file before may have left something. */
 static int
 file_sync(sqlite3_file *base, int flags)
 {
 	struct file *file = of(base);
+	int result;
 
 	if (flush(file) != SQLITE_OK)
 		return tell(file);
-	return file->real->pMethods->xSync(file->real, flags);
+	if (file->synced)
+		return SQLITE_OK;
+	result = file->real->pMethods->xSync(file->real, flags);
+	file->synced = result == SQLITE_OK;
+	return result;
 }
 
 static int
@@ -203,6 +214,7 @@ file_control(sqlite3_file *base, int operation, void *arg)
 {
 	struct file *file = of(base);
 
+	file->synced = false; /* some change the file */
 	return file->real->pMethods->xFileControl(file->real, operation, arg);
 }
 

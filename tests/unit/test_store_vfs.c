@@ -2,6 +2,7 @@
  * Writes that are gathered: what a reader of the file itself sees, and when. A second
  * descriptor stands for what would be there after the process was killed.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +28,19 @@ static char folder[] = "/tmp/streamhold-vfs-XXXXXX";
 static char path[128];
 static sqlite3_file *file;
 static sqlite3_vfs *vfs;
+
+static unsigned syncs;
+static bool broken;
+
+/* Takes the place of libc's in SQLite as well. */
+int
+fdatasync(int fd)
+{
+	(void)fd;
+	syncs++;
+	errno = EIO;
+	return broken ? -1 : 0;
+}
 
 static off_t
 real_size(void)
@@ -132,6 +146,50 @@ test_no_more_than_the_limit_waits(void **state)
 		assert_int_equal(letter_at(i), 'a' + i % 26);
 }
 
+static void
+expect_sync(int result, unsigned number)
+{
+	syncs = 0;
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), result);
+	assert_int_equal(syncs, number);
+}
+
+static void
+test_what_is_synced_is_not_synced_again(void **state)
+{
+	sqlite3_int64 hint = PAGE;
+
+	(void)state;
+	expect_sync(SQLITE_OK, 1); /* who had the file before may have written */
+	expect_sync(SQLITE_OK, 0);
+	put(0, 'a', SQLITE_OK);
+	expect_sync(SQLITE_OK, 1);
+	assert_int_equal(letter_at(0), 'a');
+	expect_sync(SQLITE_OK, 0);
+	put(0, 'b', SQLITE_OK);
+	assert_int_equal(letter_at(0), 'b'); /* is written for the reader */
+	expect_sync(SQLITE_OK, 1);
+	assert_int_equal(file->pMethods->xTruncate(file, 0), SQLITE_OK);
+	expect_sync(SQLITE_OK, 1);
+	assert_int_equal(
+	    file->pMethods->xFileControl(file, SQLITE_FCNTL_SIZE_HINT, &hint),
+	    SQLITE_OK);
+	expect_sync(SQLITE_OK, 1);
+}
+
+static void
+test_a_sync_that_failed_is_tried_again(void **state)
+{
+	(void)state;
+	put(0, 'a', SQLITE_OK);
+	broken = true;
+	expect_sync(SQLITE_IOERR_FSYNC, 1);
+	expect_sync(SQLITE_IOERR_FSYNC, 1);
+	broken = false;
+	expect_sync(SQLITE_OK, 1);
+	expect_sync(SQLITE_OK, 0);
+}
+
 /* Where the disk has no room the next write or sync says so, and what did not fit is
  * gone. */
 static void
@@ -210,6 +268,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_what_is_synced_is_not_synced_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_sync_that_failed_is_tried_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_neighbours_wait_for_the_sync, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
