@@ -51,6 +51,7 @@ struct login_finish {
 	uint64_t adopted;    /* generation of the item that was found then */
 
 	/* Of tokens that are being dropped (login_drop.c). */
+	int keep_result; /* why the account could not be stored */
 	enum proto_error drop_error;
 	char drop_sentence[STEPS_SENTENCE_SIZE];
 

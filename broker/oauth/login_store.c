@@ -62,6 +62,7 @@ static int run_note(struct store_job *, struct db *);
 static void on_noted(struct store_job *, int);
 static void cannot_store(struct login_finish *, enum proto_error, const char *);
 static void cannot_keep(struct login_finish *, int);
+static void on_erased(void *, int);
 static void seal(struct login_finish *);
 static void on_sealed(void *, int, const struct buf *);
 static void make_row(const struct login_finish *, struct store_account *);
@@ -129,17 +130,36 @@ cannot_store(struct login_finish *login, enum proto_error error, const char *why
 	login_drop(login, error, sentence);
 }
 
-/* The note may outlive this, and would bring the keyring's item back at the next start.
- * After an I/O error the row may be stored all the same, and is looked at then. */
+/* The note may outlive this, and would bring the keyring's item back at the next start:
+ * it is erased before anybody is told. After an I/O error the row may be stored all the
+ * same, and is looked at then. */
 static void
 cannot_keep(struct login_finish *login, int result)
 {
-	char *name = accounts_token_name(login->platform, login->username);
+	char *name;
 
-	if (!login->adopting && result != -EIO && result != -EBADMSG)
-		vault_forget(login->flow.broker->vault, name, login->generation);
+	if (login->adopting || result == -EIO || result == -EBADMSG) {
+		cannot_store(login, ERR_storage_failed, strerror(-result));
+		return;
+	}
+	name = accounts_token_name(login->platform, login->username);
+	login->keep_result = result;
+	flow_step(&login->flow, "erase");
+	steps_wait_vault(&login->flow,
+	    vault_erase(
+		login->flow.broker->vault, name, login->generation, on_erased, login));
 	free(name);
-	cannot_store(login, ERR_storage_failed, strerror(-result));
+}
+
+/* Where it could not be erased there is nothing more to do. */
+static void
+on_erased(void *arg, int result)
+{
+	struct login_finish *login = arg;
+
+	(void)result;
+	flow_resume(&login->flow);
+	cannot_store(login, ERR_storage_failed, strerror(-login->keep_result));
 }
 
 static void

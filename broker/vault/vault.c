@@ -21,6 +21,7 @@ static void on_call(evutil_socket_t, short, void *);
 static void on_stored(void *, int, struct proto_msg *);
 static void on_loaded(void *, int, struct proto_msg *);
 static void on_item(void *, int, struct proto_msg *);
+static void on_erased(void *, int, struct proto_msg *);
 static void on_state(void *, int, struct proto_msg *);
 
 void
@@ -223,6 +224,29 @@ on_state(void *arg, int result, struct proto_msg *answer)
 	call->result = result;
 	if (result == 0 && vault_condition(call->vault) != VAULT_ready)
 		call->result = -EAGAIN;
+	call_answer(call);
+}
+
+struct vault_call *
+vault_erase(struct vault *vault, const char *name, uint64_t generation,
+    vault_asked_fn *done, void *arg)
+{
+	struct vault_call *call = call_new(vault, name, arg);
+
+	call->on_asked = done;
+	if (call->result == 0 && vault->child)
+		ask_keyring(call, MSG_vault_erase, name, generation, NULL, on_erased);
+	return call;
+}
+
+static void
+on_erased(void *arg, int result, struct proto_msg *answer)
+{
+	struct vault_call *call = arg;
+
+	(void)answer;
+	call->asking = NULL;
+	call->result = result;
 	call_answer(call);
 }
 

@@ -110,7 +110,13 @@ typedef void vault_asked_fn(void *arg, int result);
  * read where none can be written. The callback runs as those of the others. */
 struct vault_call *vault_ask(struct vault *vault, vault_asked_fn *done, void *arg);
 
-/* The database does not refer to this value any more (after the commit). */
+/* Erases a value that the database does not refer to, and tells when that is done: 0, or
+ * -EAGAIN as above. Values under a key are nowhere but in the database. */
+struct vault_call *vault_erase(struct vault *vault, const char *name,
+    uint64_t generation, vault_asked_fn *done, void *arg);
+
+/* The database does not refer to this value any more (after the commit). Nobody waits
+ * for it. */
 void vault_forget(struct vault *vault, const char *name, uint64_t generation);
 
 #endif
