@@ -40,7 +40,7 @@
 /* Pages in the WAL at which a checkpoint runs: few on fast disks for short stalls, more
  * where a commit is slow. The WAL is never cut shorter than the larger of them
  * (journal_size_limit), because extending it again makes each sync slower. */
-#define CHECKPOINT_FAST 500
+#define CHECKPOINT_FAST 1000
 #define CHECKPOINT_SLOW 2000
 #define CHECKPOINT_SLOW_FROM_US 3000
 
