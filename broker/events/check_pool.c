@@ -16,11 +16,19 @@
 #include "broker/events/kick_keys.h"
 #include "common/alloc.h"
 #include "common/locked_memory.h"
+#include "common/processor.h"
 
 struct queue {
 	struct check_job *first;
 	struct check_job **last;
 	size_t count;
+};
+
+struct checker {
+	pthread_t thread;
+	struct check_pool *pool;
+	int processor; /* where it last handed back, -1: nowhere yet */
+	bool stays;    /* its own: it was not allowed to go to another */
 };
 
 struct check_pool {
@@ -32,7 +40,7 @@ struct check_pool {
 	bool told;     /* the loop knows of what is finished */
 	unsigned idle; /* threads that wait */
 	bool stopping;
-	pthread_t threads[CHECK_THREADS_MAX];
+	struct checker threads[CHECK_THREADS_MAX];
 	unsigned thread_count;
 	int event_fd;
 	struct event *event;
@@ -114,9 +122,33 @@ is_worth_telling(const struct check_pool *pool)
 }
 
 static void
-hand_back(struct check_pool *pool, struct check_job *const jobs[], size_t count)
+tell_loop(const struct check_pool *pool)
 {
 	const uint64_t one = 1;
+	ssize_t written = write(pool->event_fd, &one, sizeof(one));
+
+	(void)written; /* A full counter wakes the loop as well. */
+}
+
+/* Whether another works on this one's processor, by its last word. One of the two has
+ * to go, so only those before it count. */
+static bool
+is_crowded(const struct checker *checker)
+{
+	const struct checker *other;
+
+	for (other = checker->pool->threads; other < checker; other++)
+		if (other->processor == checker->processor)
+			return checker->processor >= 0;
+	return false;
+}
+
+/* True when there is more to do, and another works on the same processor. */
+static bool
+hand_back(struct checker *checker, struct check_job *const jobs[], size_t count)
+{
+	struct check_pool *pool = checker->pool;
+	bool crowded;
 	bool tell;
 	size_t i;
 
@@ -126,32 +158,46 @@ hand_back(struct check_pool *pool, struct check_job *const jobs[], size_t count)
 	pool->taken -= count;
 	tell = !pool->told && is_worth_telling(pool);
 	pool->told |= tell;
+	checker->processor = processor_here();
+	crowded = pool->todo.count > 0 && is_crowded(checker);
 	(void)pthread_mutex_unlock(&pool->lock);
-	/* A full counter wakes the loop as well. */
-	if (tell && write(pool->event_fd, &one, sizeof(one)) < 0)
-		return;
+	if (tell)
+		tell_loop(pool);
+	return crowded;
+}
+
+/* Batch work is not interrupted: who waits for this processor to read requests, to
+ * commit or to answer goes before the next chunk. When both checkers run on one, this
+ * one makes room by going to another, which may have nothing to do: the scheduler does
+ * not move what ran a moment ago. */
+static void
+give_way(struct checker *checker, bool crowded)
+{
+	if (crowded && !checker->stays) {
+		if (processor_leave(checker->processor) == 0)
+			return;
+		checker->stays = true;
+	}
+	(void)sched_yield();
 }
 
 static void *
 thread_main(void *arg)
 {
-	struct check_pool *pool = arg;
-	struct kick_checker *checker = kick_checker_new();
+	struct checker *checker = arg;
+	struct kick_checker *kick = kick_checker_new();
 	struct check_job *jobs[CHECK_CHUNK];
 	size_t count;
 	size_t i;
 
 	locked_memory_not_here();
 	(void)pthread_setname_np(pthread_self(), "check");
-	while ((count = next_chunk(pool, jobs)) > 0) {
+	while ((count = next_chunk(checker->pool, jobs)) > 0) {
 		for (i = 0; i < count; i++)
-			jobs[i]->work(jobs[i], checker);
-		hand_back(pool, jobs, count);
-		/* Batch work is not interrupted: who waits for this processor to read
-		 * requests, to commit or to answer goes before the next chunk. */
-		(void)sched_yield();
+			jobs[i]->work(jobs[i], kick);
+		give_way(checker, hand_back(checker, jobs, count));
 	}
-	kick_checker_free(checker);
+	kick_checker_free(kick);
 	return NULL;
 }
 
@@ -237,6 +283,14 @@ wanted_threads(void)
 	return cores < CHECK_THREADS_MAX ? (unsigned)cores : CHECK_THREADS_MAX;
 }
 
+static void
+start_checker(struct check_pool *pool, struct checker *checker)
+{
+	*checker = (struct checker){ .pool = pool, .processor = -1 };
+	if (pthread_create(&checker->thread, NULL, thread_main, checker) != 0)
+		abort();
+}
+
 struct check_pool *
 check_pool_new(struct event_base *base)
 {
@@ -257,8 +311,7 @@ check_pool_new(struct event_base *base)
 	event_add(pool->event, NULL);
 	pool->thread_count = wanted_threads();
 	for (unsigned i = 0; i < pool->thread_count; i++)
-		if (pthread_create(&pool->threads[i], NULL, thread_main, pool) != 0)
-			abort();
+		start_checker(pool, &pool->threads[i]);
 	return pool;
 }
 
@@ -285,7 +338,7 @@ check_pool_free(struct check_pool *pool)
 	(void)pthread_mutex_unlock(&pool->lock);
 	(void)pthread_cond_broadcast(&pool->wake);
 	for (unsigned i = 0; i < pool->thread_count; i++)
-		(void)pthread_join(pool->threads[i], NULL);
+		(void)pthread_join(pool->threads[i].thread, NULL);
 	finish_jobs(pool);
 	/* What `done` has submitted anew. */
 	while ((job = queue_take(&pool->gathered))) {

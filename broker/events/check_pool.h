@@ -21,7 +21,7 @@ struct kick_checker;
 /* Threads at most; there are never more than cores. */
 #define CHECK_THREADS_MAX 2
 /* Jobs that a thread takes at one time, so that the others get theirs. */
-#define CHECK_CHUNK 8
+#define CHECK_CHUNK 4
 /* Finished jobs of which the loop is told in any case. */
 #define CHECK_TELL 32
 

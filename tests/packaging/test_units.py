@@ -42,7 +42,8 @@ OWN = {
         "TimeoutStopSec": ["20"], "TimeoutStartSec": ["300"], "RestartPreventExitStatus": ["1 65"],
         "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6"],
         # Not all link-local addresses: home routers give them to name servers.
-        "IPAddressDeny": ["169.254.0.0/16 fd00:ec2::254 multicast"]},
+        "IPAddressDeny": ["169.254.0.0/16 fd00:ec2::254 multicast"],
+        "SystemCallFilter": [*ALL["SystemCallFilter"], "sched_setaffinity"]},
 }
 # In a user namespace every other user is nobody, and both ends of a link look at the other's.
 NEVER = {"PrivateUsers", "DynamicUser"}
