@@ -20,9 +20,9 @@
 #include <event2/event.h>
 
 #include "broker/store/store.h"
-#include "broker/store/store_content.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_known.h"
 #include "broker/store/store_schema.h"
 #include "common/alloc.h"
 #include "common/locked_memory.h"
@@ -129,14 +129,14 @@ commit(struct db *db, int64_t *ret_us)
 	return result;
 }
 
-/* What is known of contents goes back to what is stored. It was read at the start, so
+/* What events are known by goes back to what is stored. It was read at the start, so
  * it can be read. */
 static void
 undo(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
 		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-	if (!db->broken && store_content_load(db) < 0)
+	if (!db->broken && store_known_load(db) < 0)
 		db->broken = -EIO;
 }
 

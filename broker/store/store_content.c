@@ -1,5 +1,5 @@
 /*
- * Table `contents`, and the notes of what it does not have yet. Its key begins with a
+ * Table `contents`, and how an event is found again by it. Its key begins with a
  * time, so that new rows stand together at its end and old ones are deleted from its
  * beginning, whatever the digests are.
  *
@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "broker/store/store_content.h"
-#include "broker/store/store_content_notes.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_known.h"
 
 #define STRETCH_MS (2 * STORE_CONTENT_WINDOW_MAX)
 
@@ -25,17 +25,7 @@
 #define KEY_SIZE STORE_CONTENT_KEY_SIZE
 _Static_assert(KEY_SIZE == KEY_TIME + KEY_DIGEST, "a key is a time and a digest");
 
-static const char insert[] = "INSERT INTO contents (key, seq) VALUES (?1, ?2) "
-			     "ON CONFLICT (key) DO UPDATE SET seq = excluded.seq";
 static const char select_seq[] = "SELECT seq FROM contents WHERE key = ?1";
-static const char select_settled[] = "SELECT contents_to FROM sequence WHERE id = 1";
-static const char update_settled[] =
-    "UPDATE sequence SET contents_to = ?1 WHERE id = 1";
-/* The newest first. A key that was noted again stands in several rows, so there may be
- * more rows than notes; more keys than notes only where other hands wrote them. */
-static const char select_keys[] =
-    "SELECT seq, content FROM events WHERE seq > ?1 AND content IS NOT NULL "
-    "ORDER BY seq DESC LIMIT ?2";
 static const char select_sent[] =
     "SELECT coalesce(occurred_at, received_at) FROM events WHERE seq = ?1";
 static const char delete_old[] =
@@ -70,86 +60,12 @@ make_key(const struct store_content *content, const uint8_t *digest,
 	memcpy(key + KEY_TIME, digest, KEY_DIGEST);
 }
 
-/* Notes. */
-
-/* Reads one row's key. A newer row of the same key was read before. */
-static void
-read_key(struct store_content_notes *notes, sqlite3_stmt *row)
-{
-	const uint8_t *key = sqlite3_column_blob(row, 1);
-
-	if (sqlite3_column_bytes(row, 1) == KEY_SIZE &&
-	    !store_content_notes_find(notes, key))
-		(void)store_content_notes_put(
-		    notes, key, (uint64_t)db_column_number(row, 0));
-}
-
-static int
-read_settled(struct db *db)
-{
-	sqlite3_stmt *statement = db_statement(db, select_settled);
-	int result = db_step(db, statement);
-
-	if (result > 0)
-		store_content_notes_clear(
-		    db->contents, (uint64_t)db_column_number(statement, 0));
-	db_finish(statement);
-	return result > 0 ? 0 : result < 0 ? result : -EBADMSG;
-}
-
-int
-store_content_load(struct db *db)
-{
-	sqlite3_stmt *statement;
-	int result = read_settled(db);
-
-	if (result < 0)
-		return result;
-	statement = db_statement(db, select_keys);
-	db_bind_number(statement, 1, (int64_t)db->contents->settled_to);
-	db_bind_number(statement, 2, STORE_CONTENT_EVENTS_MAX);
-	while ((result = db_step(db, statement)) > 0)
-		read_key(db->contents, statement);
-	db_finish(statement);
-	return result;
-}
-
-/* Brings the table up to date with all events up to `seq`, in the order of its keys. */
-static int
-settle(struct db *db, uint64_t seq)
-{
-	struct store_content_notes *notes = db->contents;
-	sqlite3_stmt *statement;
-	int result = 0;
-	size_t i;
-
-	store_content_notes_sort(notes);
-	for (i = 0; i < notes->count && result == 0; i++) {
-		statement = db_statement(db, insert);
-		db_bind_bytes(statement, 1, notes->list[i].key, KEY_SIZE);
-		db_bind_number(statement, 2, (int64_t)notes->list[i].seq);
-		result = db_run(db, statement);
-	}
-	if (result < 0)
-		return result;
-	store_content_notes_clear(notes, seq);
-	statement = db_statement(db, update_settled);
-	db_bind_number(statement, 1, (int64_t)seq);
-	return db_run(db, statement);
-}
-
-int
-store_content_outlive(struct db *db, uint64_t seq)
-{
-	return seq > db->contents->settled_to ? settle(db, db->last_seq) : 0;
-}
-
 /* The seq under a key: 1 and *ret_seq, 0: none, negative errno. */
 static int
 find(struct db *db, const uint8_t *key, uint64_t *ret_seq)
 {
-	const struct store_content_note *note =
-	    store_content_notes_find(db->contents, key);
+	const struct store_note_key noted = store_note_key(key, KEY_SIZE);
+	const struct store_note *note = store_notes_find(&db->known->contents, &noted);
 	sqlite3_stmt *statement;
 	int result;
 
@@ -170,7 +86,8 @@ find(struct db *db, const uint8_t *key, uint64_t *ret_seq)
 static void
 note(struct db *db, const uint8_t *key, uint64_t seq, struct store_content_key *ret_key)
 {
-	bool noted = store_content_notes_put(db->contents, key, seq);
+	const struct store_note_key note_key = store_note_key(key, KEY_SIZE);
+	bool noted = store_notes_put(&db->known->contents, &note_key, seq, 0);
 
 	assert(noted);
 	memcpy(ret_key->bytes, key, KEY_SIZE);
@@ -228,29 +145,17 @@ find_within_window(
 	return find_near(db, key, sent_at, window_ms, ret_seq);
 }
 
-/* There is room for one more note, and a start does not have to read too far back. */
-static int
-make_room(struct db *db, uint64_t seq)
-{
-	const struct store_content_notes *notes = db->contents;
-
-	if (notes->count < STORE_CONTENT_NOTES_MAX &&
-	    seq - notes->settled_to <= STORE_CONTENT_EVENTS_MAX)
-		return 0;
-	return settle(db, seq - 1);
-}
-
 int
 store_content_put(struct db *db, const struct store_content *content,
     const uint8_t digest[static CRYPTO_SHA256_SIZE], int64_t sent_at, uint64_t seq,
     uint64_t *ret_seq, struct store_content_key *ret_key)
 {
 	uint8_t key[KEY_SIZE];
-	int result = make_room(db, seq);
+	int result;
 
 	ret_key->length = 0;
-	if (result < 0 || content->rule == STORE_CONTENT_NONE)
-		return result;
+	if (content->rule == STORE_CONTENT_NONE)
+		return 0;
 	make_key(content, content->rule == STORE_CONTENT_IDS ? content->digest : digest,
 	    key);
 	if (content->born) {

@@ -6,9 +6,8 @@
  * (facts/kick.md 3.3). An event is known again by ids inside its body, or by the whole
  * body when the other was sent close in time.
  *
- * Each event's row keeps its key. The table, which is in the order of keys, gets many
- * of them at once (docs/decisions/0018-contents-in-batches.md): those that it does not
- * have yet are notes in memory, read back from the rows of events at the start.
+ * Each event's row keeps its key; the table gets it later, with many others
+ * (store_known.h).
  */
 #ifndef BROKER_STORE_STORE_CONTENT_H
 #define BROKER_STORE_STORE_CONTENT_H
@@ -29,11 +28,6 @@ enum store_content_rule {
 /* Windows are at most so long, ms. */
 #define STORE_CONTENT_WINDOW_MAX 300000
 
-/* Notes at most, and events since the table was brought up to date: what a start reads
- * back. */
-#define STORE_CONTENT_NOTES_MAX 1024
-#define STORE_CONTENT_EVENTS_MAX 16384
-
 /* Bytes of a key. */
 #define STORE_CONTENT_KEY_SIZE 16
 
@@ -53,29 +47,14 @@ struct store_content_key {
 	size_t length; /* 0: nothing */
 };
 
-struct store_content_notes;
-
-/* Memory for notes, for the connection. The caller frees. */
-struct store_content_notes *store_content_notes_new(void);
-/* NULL is allowed. */
-void store_content_notes_free(struct store_content_notes *notes);
-
-/* Reads the notes from the rows of events, forgetting those that are there: at the
- * start, and after a transaction that failed. 0 or a negative errno. */
-int store_content_load(struct db *db);
-
 /* Looks for the content of an event that is being stored, and remembers it as that of
  * `seq` when it is new; *ret_key is for the event's row then. `digest` is that of the
  * body, `sent_at` ms since 1970. 1 and *ret_seq: the event is that one, which came
  * before; 0: it is new; negative errno. On the database's thread, in a transaction in
- * which the row is stored as well. */
+ * which the row is stored as well, after store_known_make_room. */
 int store_content_put(struct db *db, const struct store_content *content,
     const uint8_t digest[static CRYPTO_SHA256_SIZE], int64_t sent_at, uint64_t seq,
     uint64_t *ret_seq, struct store_content_key *ret_key);
-
-/* Before events up to `seq` are deleted: their notes become rows. 0 or a negative
- * errno. On the database's thread, in a transaction. */
-int store_content_outlive(struct db *db, uint64_t seq);
 
 /* Forgets contents of events that were sent before `ms`, at most `limit` of them. How
  * many, or a negative errno. On the database's thread. */

@@ -10,6 +10,7 @@
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_known.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/event_filter.h"
@@ -18,10 +19,6 @@
 
 /* Bytes of an RSA key of 8192 bits. */
 #define SIGNATURE_MAX 1024
-
-static const char insert_id[] =
-    "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
-    "ON CONFLICT DO NOTHING";
 
 static const char insert_event[] =
     "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
@@ -38,9 +35,6 @@ static const char insert_event[] =
 static const char select_page[] =
     "SELECT " COLUMNS " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 static const char select_by_seq[] = "SELECT " COLUMNS " FROM events WHERE seq = ?1";
-static const char select_by_id[] =
-    "SELECT " COLUMNS " FROM events WHERE seq = "
-    "(SELECT seq FROM message_ids WHERE message_id = ?1)";
 static const char select_seq[] =
     "SELECT max(last, coalesce((SELECT max(seq) FROM events), 0)) FROM sequence";
 static const char select_oldest[] = "SELECT min(seq) FROM events";
@@ -77,17 +71,16 @@ store_event_load_seq(struct db *db)
 static int
 put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 {
-	sqlite3_stmt *statement = db_statement(db, insert_id);
-	int result;
+	int result = store_known_find_id(db, delivery->message_id, ret_seq);
 
-	db_bind_text(statement, 1, delivery->message_id);
-	db_bind_number(statement, 2, (int64_t)(db->last_seq + 1));
-	db_bind_number(statement, 3, delivery->received_at);
-	result = db_run(db, statement);
+	if (result != 0)
+		return result > 0 ? 0 : result;
+	result = store_known_make_room(db);
+	if (result == 0)
+		result = store_known_put_id(
+		    db, delivery->message_id, db->last_seq + 1, delivery->received_at);
 	if (result < 0)
 		return result;
-	if (db_changes(db) == 0)
-		return 0;
 	*ret_seq = ++db->last_seq;
 	return 1;
 }
@@ -333,15 +326,12 @@ store_event_get(
     struct db *db, uint64_t seq, const char *message_id, struct store_event *ret_event)
 {
 	sqlite3_stmt *statement;
-	int result;
+	int result = seq ? 1 : store_known_find_id(db, message_id, &seq);
 
-	if (seq > INT64_MAX)
-		return 0;
-	statement = db_statement(db, seq ? select_by_seq : select_by_id);
-	if (seq)
-		db_bind_number(statement, 1, (int64_t)seq);
-	else
-		db_bind_text(statement, 1, message_id);
+	if (result <= 0 || seq > INT64_MAX)
+		return result < 0 ? result : 0;
+	statement = db_statement(db, select_by_seq);
+	db_bind_number(statement, 1, (int64_t)seq);
 	result = db_step(db, statement);
 	if (result > 0)
 		read_row(statement, ret_event);

@@ -13,7 +13,7 @@
 /* Different statements in the whole broker. */
 #define DB_STATEMENTS_MAX 192
 
-struct store_content_notes;
+struct store_known;
 
 struct db_cached {
 	const char *sql;
@@ -28,7 +28,7 @@ struct db {
 	int broken;        /* after an I/O error nothing is tried again */
 	uint64_t last_seq; /* of events; ahead of the database in a transaction */
 	int wal_pages;     /* after the last commit */
-	struct store_content_notes *contents;
+	struct store_known *known;
 };
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */

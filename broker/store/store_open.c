@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "broker/store/store_check.h"
-#include "broker/store/store_content.h"
+#include "broker/store/store_known.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
@@ -323,9 +323,10 @@ db_open(struct db *db, const char *path, char *error)
 	if (result == 0 && store_event_load_seq(db) < 0)
 		result = fail_sqlite(db, path, "reading the sequence", error);
 	if (result == 0) {
-		db->contents = store_content_notes_new();
-		if (store_content_load(db) < 0)
-			result = fail_sqlite(db, path, "reading contents", error);
+		db->known = store_known_new();
+		if (store_known_load(db) < 0)
+			result =
+			    fail_sqlite(db, path, "reading the last events", error);
 	}
 	if (result == 0)
 		result = sync_folder(path) < 0
@@ -344,8 +345,8 @@ db_close(struct db *db)
 	for (i = 0; i < db->cached_count; i++)
 		(void)sqlite3_finalize(db->cached[i].statement);
 	db->cached_count = 0;
-	store_content_notes_free(db->contents);
-	db->contents = NULL;
+	store_known_free(db->known);
+	db->known = NULL;
 	(void)sqlite3_close(db->handle);
 	db->handle = NULL;
 	if (db->lock_fd >= 0)

@@ -13,6 +13,7 @@
 #include "broker/store/store_content.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_known.h"
 #include "broker/store/store_retention.h"
 
 static const char select_oldest[] =
@@ -112,7 +113,7 @@ static int
 delete_events(struct db *db, struct store_retention *retention, uint64_t to)
 {
 	sqlite3_stmt *statement = db_statement(db, delete_up_to);
-	int result = store_content_outlive(db, to);
+	int result = store_known_outlive(db, to);
 
 	if (!statement || result < 0)
 		return statement ? result : db_result(db);

@@ -287,6 +287,9 @@ const char *const store_schema_steps[] = {
 	/* 15: signatures as bytes, a quarter shorter; `signature` is empty then. Rows
 	 * of before keep their text. */
 	"ALTER TABLE events ADD COLUMN signature_bytes BLOB;",
+
+	/* 16: table `message_ids` also has events up to there only (store_known.h). */
+	"ALTER TABLE sequence RENAME COLUMN contents_to TO known_to;",
 };
 
 const size_t store_schema_count =

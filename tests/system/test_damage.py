@@ -61,7 +61,7 @@ def multiply(daemon, times):
         daemon.sql(f"INSERT INTO events SELECT {', '.join(values)} FROM events "
                    f"WHERE seq <= {EVENTS}", number, f"{number:04d}")
     # The broker would have indexed what they are known by.
-    daemon.sql("UPDATE sequence SET contents_to = (SELECT max(seq) FROM events)")
+    daemon.sql("UPDATE sequence SET known_to = (SELECT max(seq) FROM events)")
 
 
 def test_a_damaged_page_ends_it_once_and_the_admin_is_told_how_to_go_on(daemon):

@@ -280,10 +280,11 @@ is_complete(const char *name, unsigned wanted)
 		count = ask(handle, "SELECT count(*) FROM events");
 		good = count >= (int64_t)wanted &&
 		    ask(handle, "SELECT max(seq) FROM events") == (count ? count : 0) &&
-		    ask(handle, "SELECT count(*) FROM message_ids") == count &&
 		    ask(handle,
 			"SELECT count(*) FROM events NATURAL JOIN message_ids") ==
-			count &&
+			ask(handle, "SELECT known_to FROM sequence") &&
+		    ask(handle, "SELECT count(*) FROM message_ids") ==
+			ask(handle, "SELECT known_to FROM sequence") &&
 		    ask(handle,
 			"SELECT count(*) FROM pragma_integrity_check WHERE "
 			"integrity_check = 'ok'") == 1;

@@ -4,6 +4,7 @@
  */
 #include "broker/store/store_content.h"
 #include "broker/store/store_event.h"
+#include "broker/store/store_known.h"
 #include "broker/store/store_retention.h"
 #include "store_fixture.h"
 
@@ -335,6 +336,9 @@ ids_outlive_their_events_and_go_later(void **state)
 	on_database(put_events, &again);
 	assert_int_equal(again.result, 1);
 	assert_int_equal(go_round(NOW - DAY), 1500);
+	/* What is noted only does not go before its event. */
+	assert_int_equal(go_round(NOW + DAY), 0);
+	assert_true(retain(by_rows(0), NULL).deleted > 0);
 	assert_int_equal(go_round(NOW + DAY), 1);
 }
 
@@ -396,7 +400,7 @@ count_contents(struct db *db, void *arg)
 {
 	sqlite3_stmt *statement = db_statement(db, "SELECT count(*) FROM contents");
 
-	assert_int_equal(store_content_outlive(db, UINT64_MAX), 0);
+	assert_int_equal(store_known_outlive(db, UINT64_MAX), 0);
 	assert_int_equal(db_step(db, statement), 1);
 	*(int64_t *)arg = db_column_number(statement, 0);
 	db_finish(statement);

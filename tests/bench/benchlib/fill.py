@@ -55,14 +55,15 @@ def fill(database, total):
         names = [column[0] for column in cursor.description]
         row = cursor.fetchone()
         last = row[names.index("seq")]
-        with connection:    # the first one's is a note yet
+        with connection:    # what the first one is known by are notes yet
             connection.execute("INSERT INTO contents SELECT content, seq FROM events")
+            connection.execute("INSERT INTO message_ids SELECT message_id, seq, received_at FROM events")
         while last < total:
             count = min(STEP, total - last)
             insert(connection, row, names, last + 1, count, total)
             last += count
         with connection:
-            connection.execute("UPDATE sequence SET contents_to = ?", (total,))
+            connection.execute("UPDATE sequence SET known_to = ?", (total,))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for table in ("events", "message_ids", "contents"):
             have, = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
