@@ -8,14 +8,20 @@
  * does not look at the results of all calls, but nothing counts as stored before a
  * sync.
  *
+ * Of the database, which a checkpoint writes, every write is also begun on the disk.
+ * Otherwise nothing would be until the sync, and the disk would be idle while the pages
+ * are copied.
+ *
  * A file system that became read-only takes nothing, like one that is full, and like
  * that one it may be mended while we run: a write that it refuses is told as
  * SQLITE_FULL, and store_vfs_refusal tells the two apart.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -31,6 +37,7 @@ struct file {
 	int failed;  /* a late failure that has not been told, else 0 */
 	bool synced; /* nothing was done to it since a sync that succeeded */
 	char *bytes;
+	int starter; /* of the database: a descriptor to start writing with, else -1 */
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
 
@@ -49,6 +56,15 @@ of(sqlite3_file *base)
 	return (struct file *)base;
 }
 
+/* Has the disk begin with what was written, which the sync at the end of the checkpoint
+ * waits for. Nothing depends on it, so its failures do not count; those of the disk are
+ * told by the sync, which goes by another descriptor. */
+static void
+start_writing(const struct file *file, sqlite3_int64 offset, int length)
+{
+	(void)sync_file_range(file->starter, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
 static int
 real_write(struct file *file, const void *bytes, int length, sqlite3_int64 offset)
 {
@@ -63,6 +79,8 @@ real_write(struct file *file, const void *bytes, int length, sqlite3_int64 offse
 	}
 	if (result == SQLITE_FULL)
 		refusal = ENOSPC;
+	if (result == SQLITE_OK && file->starter >= 0)
+		start_writing(file, offset, length);
 	return result;
 }
 
@@ -91,6 +109,10 @@ file_close(sqlite3_file *base)
 	int flushed = flush(file);
 	int closed = file->real->pMethods->xClose(file->real);
 
+	/* After the file itself: closing any descriptor of it gives its locks up. */
+	if (file->starter >= 0)
+		(void)close(file->starter);
+	file->starter = -1;
 	free(file->bytes);
 	file->bytes = NULL;
 	return flushed != SQLITE_OK ? flushed : closed;
@@ -295,9 +317,12 @@ vfs_open(
 	int result;
 
 	memset(file, 0, sizeof(*file));
+	file->starter = -1;
 	result = real->xOpen(real, name, file->real, flags, ret_flags);
 	if (result == SQLITE_OK || file->real->pMethods)
 		file->base.pMethods = &methods;
+	if (result == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB))
+		file->starter = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return result;
 }
 

@@ -42,6 +42,28 @@ fdatasync(int fd)
 	return broken ? -1 : 0;
 }
 
+static unsigned starts;
+static off64_t started_at;
+static off64_t started;
+
+/* The same. */
+int
+sync_file_range(int fd, off64_t offset, off64_t length, unsigned how)
+{
+	struct stat info;
+	struct stat wanted;
+
+	assert_int_equal(how, SYNC_FILE_RANGE_WRITE);
+	assert_int_equal(fstat(fd, &info), 0);
+	assert_int_equal(stat(path, &wanted), 0);
+	assert_int_equal(info.st_ino, wanted.st_ino);
+	starts++;
+	started_at = offset;
+	started = length;
+	errno = EIO; /* which is nobody's concern */
+	return -1;
+}
+
 static off_t
 real_size(void)
 {
@@ -190,6 +212,41 @@ test_a_sync_that_failed_is_tried_again(void **state)
 	expect_sync(SQLITE_OK, 0);
 }
 
+/* As long as the bytes only wait there is nothing to begin with. */
+static void
+test_the_disk_begins_before_the_sync(void **state)
+{
+	(void)state;
+	starts = 0;
+	put(0, 'a', SQLITE_OK);
+	put(1, 'b', SQLITE_OK);
+	assert_int_equal(starts, 0);
+	put(5, 'f', SQLITE_OK);
+	assert_int_equal(starts, 1);
+	assert_int_equal(started_at, 0);
+	assert_int_equal(started, 2 * PAGE);
+	assert_int_equal(real_size(), 2 * PAGE);
+	expect_sync(SQLITE_OK, 1);
+	assert_int_equal(starts, 2);
+	assert_int_equal(started_at, 5 * PAGE);
+	assert_int_equal(started, PAGE);
+	expect_sync(SQLITE_OK, 0);
+	assert_int_equal(starts, 2);
+}
+
+/* A commit is synced at once, so there is no use in telling the disk twice. */
+static void
+test_a_wal_is_left_to_its_sync(void **state)
+{
+	(void)state;
+	starts = 0;
+	put(0, 'a', SQLITE_OK);
+	put(5, 'f', SQLITE_OK);
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	assert_int_equal(letter_at(5), 'f');
+	assert_int_equal(starts, 0);
+}
+
 /* Where the disk has no room the next write or sync says so, and what did not fit is
  * gone. */
 static void
@@ -221,18 +278,31 @@ test_a_late_failure_is_told(void **state)
 }
 
 static int
-set_up(void **state)
+set_up_as(int what)
 {
 	int flags = 0;
 
-	(void)state;
 	free(file); /* of a test that did not get as far */
 	file = calloc(1, (size_t)vfs->szOsFile);
 	return vfs->xOpen(vfs, path, file,
-		   SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+		   what | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 		   &flags) == SQLITE_OK
 	    ? 0
 	    : -1;
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	return set_up_as(SQLITE_OPEN_MAIN_DB);
+}
+
+static int
+set_up_wal(void **state)
+{
+	(void)state;
+	return set_up_as(SQLITE_OPEN_WAL);
 }
 
 static int
@@ -282,6 +352,10 @@ main(void)
 		    test_size_truncation_and_close, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_no_more_than_the_limit_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_the_disk_begins_before_the_sync, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_wal_is_left_to_its_sync, set_up_wal, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_a_late_failure_is_told, set_up, tear_down),
 	};
