@@ -198,6 +198,9 @@ static const uint8_t base64_values[256] = { ['A'] = 1,
 	['+'] = 63,
 	['/'] = 64 };
 
+/* What a group of four has too much by that. */
+#define BASE64_ONES (1U << 18 | 1U << 12 | 1U << 6 | 1U)
+
 static int
 base64_value(char byte)
 {
@@ -236,17 +239,18 @@ base64_decode(
 		padding = text[length - 2] == '=' ? 2 : 1;
 	if (length / 4 * 3 - padding > size)
 		return -ENOSPC;
-	for (i = 0; i + 4 <= length - (padding ? 4 : 0); i += 4) {
-		int a = base64_value(text[i]);
-		int b = base64_value(text[i + 1]);
-		int c = base64_value(text[i + 2]);
-		int d = base64_value(text[i + 3]);
+	for (i = 0; i + 4 <= length - (padding ? 4 : 0); i += 4, out += 3) {
+		uint32_t a = base64_values[(unsigned char)text[i]];
+		uint32_t b = base64_values[(unsigned char)text[i + 1]];
+		uint32_t c = base64_values[(unsigned char)text[i + 2]];
+		uint32_t d = base64_values[(unsigned char)text[i + 3]];
+		uint32_t group = (a << 18) + (b << 12) + (c << 6) + d - BASE64_ONES;
 
-		if ((a | b | c | d) < 0)
+		if (!a || !b || !c || !d)
 			return -EINVAL;
-		bytes[out++] = (uint8_t)(a << 2 | b >> 4);
-		bytes[out++] = (uint8_t)((b & 15) << 4 | c >> 2);
-		bytes[out++] = (uint8_t)((c & 3) << 6 | d);
+		bytes[out] = (uint8_t)(group >> 16);
+		bytes[out + 1] = (uint8_t)(group >> 8);
+		bytes[out + 2] = (uint8_t)group;
 	}
 	if (padding && decode_tail(text + i, padding, bytes + out) < 0)
 		return -EINVAL;
