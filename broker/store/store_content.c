@@ -73,6 +73,8 @@ find(struct db *db, const uint8_t *key, uint64_t *ret_seq)
 		*ret_seq = note->seq;
 		return 1;
 	}
+	if (!store_recent_may_have(&db->known->recent, key))
+		return 0;
 	statement = db_statement(db, select_seq);
 	db_bind_bytes(statement, 1, key, KEY_SIZE);
 	result = db_step(db, statement);

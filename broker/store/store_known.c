@@ -33,6 +33,7 @@ static const char insert_contents[] = CONTENT_INTO SIXTEEN("(?, ?)") CONTENT_AGA
 static const char select_id[] = "SELECT seq FROM message_ids WHERE message_id = ?1";
 static const char select_greatest[] = "SELECT max(message_id) FROM message_ids "
 				      "WHERE message_id < '" STORE_KNOWN_ULIDS_END "'";
+static const char select_latest[] = "SELECT max(key) FROM contents";
 static const char select_settled[] = "SELECT known_to FROM sequence WHERE id = 1";
 static const char update_settled[] = "UPDATE sequence SET known_to = ?1 WHERE id = 1";
 /* The newest first. A content that was noted again stands in several rows, so there may
@@ -104,6 +105,24 @@ read_greatest(struct db *db)
 	return result < 0 ? result : 0;
 }
 
+/* Keys that other hands wrote may be of any length. */
+static int
+read_latest(struct db *db)
+{
+	uint8_t latest[STORE_CONTENT_KEY_SIZE] = { 0 };
+	sqlite3_stmt *statement = db_statement(db, select_latest);
+	int result = db_step(db, statement);
+	const void *key = result > 0 ? sqlite3_column_blob(statement, 0) : NULL;
+	int length = key ? sqlite3_column_bytes(statement, 0) : 0;
+
+	if (length > 0)
+		memcpy(latest, key,
+		    (size_t)length < sizeof(latest) ? (size_t)length : sizeof(latest));
+	store_recent_begin(&db->known->recent, store_recent_time(latest));
+	db_finish(statement);
+	return result < 0 ? result : 0;
+}
+
 /* Reads what one row is known by. A newer row of the same key was read before. */
 static void
 read_keys(struct store_known *known, sqlite3_stmt *row)
@@ -132,6 +151,8 @@ store_known_load(struct db *db)
 
 	if (result == 0)
 		result = read_greatest(db);
+	if (result == 0)
+		result = read_latest(db);
 	if (result < 0)
 		return result;
 	statement = db_statement(db, select_keys);
@@ -214,6 +235,16 @@ raise_greatest(struct store_known *known)
 	}
 }
 
+static void
+remember_contents(struct store_known *known)
+{
+	size_t i;
+
+	for (i = 0; i < known->contents.count; i++)
+		store_recent_add(
+		    &known->recent, (const uint8_t *)known->contents.list[i].key.words);
+}
+
 /* Brings the tables up to date with all events, in the order of their keys. */
 static int
 settle(struct db *db)
@@ -228,6 +259,7 @@ settle(struct db *db)
 	if (result < 0)
 		return result;
 	raise_greatest(known);
+	remember_contents(known);
 	clear(known, db->last_seq);
 	statement = db_statement(db, update_settled);
 	db_bind_number(statement, 1, (int64_t)db->last_seq);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "broker/store/store_notes.h"
+#include "broker/store/store_recent.h"
 
 struct db;
 
@@ -27,6 +28,7 @@ struct store_known {
 	struct store_note_key greatest_id;
 	struct store_notes ids;
 	struct store_notes contents;
+	struct store_recent recent; /* of the table `contents` */
 };
 
 /* ULIDs are below this text for the next few thousand years. */
