@@ -8,9 +8,8 @@
  * does not look at the results of all calls, but nothing counts as stored before a
  * sync.
  *
- * Of the database, which a checkpoint writes, every write is also begun on the disk.
- * Otherwise nothing would be until the sync, and the disk would be idle while the pages
- * are copied.
+ * The disk is made to begin with what a checkpoint writes to the database. Otherwise it
+ * would be idle while the pages are copied, and the sync would wait for all of them.
  *
  * A file system that became read-only takes nothing, like one that is full, and like
  * that one it may be mended while we run: a write that it refuses is told as
@@ -38,6 +37,7 @@ struct file {
 	bool synced; /* nothing was done to it since a sync that succeeded */
 	char *bytes;
 	int starter; /* of the database: a descriptor to start writing with, else -1 */
+	int unstarted;       /* bytes that the disk has not been told of */
 	sqlite3_file real[]; /* of the default VFS, as large as that wants */
 };
 
@@ -60,9 +60,13 @@ of(sqlite3_file *base)
  * waits for. Nothing depends on it, so its failures do not count; those of the disk are
  * told by the sync, which goes by another descriptor. */
 static void
-start_writing(const struct file *file, sqlite3_int64 offset, int length)
+start_writing(struct file *file, int length)
 {
-	(void)sync_file_range(file->starter, offset, length, SYNC_FILE_RANGE_WRITE);
+	file->unstarted += length;
+	if (file->unstarted < STORE_VFS_START_BYTES)
+		return;
+	file->unstarted = 0;
+	(void)sync_file_range(file->starter, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 static int
@@ -80,7 +84,7 @@ real_write(struct file *file, const void *bytes, int length, sqlite3_int64 offse
 	if (result == SQLITE_FULL)
 		refusal = ENOSPC;
 	if (result == SQLITE_OK && file->starter >= 0)
-		start_writing(file, offset, length);
+		start_writing(file, length);
 	return result;
 }
 

@@ -17,6 +17,9 @@
  * write: it masks the size with 0x1ffff. */
 #define STORE_VFS_GATHER_MAX (120 * 1024)
 
+/* Bytes of the database that are written before the disk is made to begin with them. */
+#define STORE_VFS_START_BYTES (1024 * 1024)
+
 /* Name of the VFS, for sqlite3_open_v2. */
 extern const char store_vfs_name[];
 
