@@ -102,10 +102,15 @@ buf_added(struct buf *buf, size_t size)
 void
 buf_add(struct buf *buf, const void *bytes, size_t size)
 {
+	uint8_t *room;
+
 	if (size == 0)
 		return;
-	memcpy(buf_reserve(buf, size), bytes, size);
-	buf_added(buf, size);
+	/* Mostly there is room, and most of what is added is a few bytes. */
+	room = buf->data && buf->capacity - buf->end >= size ? buf->data + buf->end
+							     : buf_reserve(buf, size);
+	memcpy(room, bytes, size);
+	buf->end += size;
 }
 
 void

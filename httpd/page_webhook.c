@@ -57,19 +57,22 @@ enum header {
 	HEADER_MAX
 };
 
+#define NAME(text) (text), sizeof(text) - 1
+
 /* The headers, by the rest of their names; bounds are those of messages.def. */
 static const struct {
 	const char *name;
+	size_t length;
 	size_t most;
 	bool optional;
 	bool (*check)(const char *text, size_t length);
 } headers[HEADER_MAX] = {
-	[MESSAGE_ID] = { "message-id", 128, false, is_visible },
-	[SUBSCRIPTION_ID] = { "subscription-id", 128, true, is_visible },
-	[TIMESTAMP] = { "message-timestamp", 64, false, is_time },
-	[TYPE] = { "type", 128, false, is_visible },
-	[VERSION] = { "version", 16, false, is_visible },
-	[SIGNATURE] = { "signature", 2048, false, is_signature },
+	[MESSAGE_ID] = { NAME("message-id"), 128, false, is_visible },
+	[SUBSCRIPTION_ID] = { NAME("subscription-id"), 128, true, is_visible },
+	[TIMESTAMP] = { NAME("message-timestamp"), 64, false, is_time },
+	[TYPE] = { NAME("type"), 128, false, is_visible },
+	[VERSION] = { NAME("version"), 16, false, is_visible },
+	[SIGNATURE] = { NAME("signature"), 2048, false, is_signature },
 };
 
 static void
@@ -94,7 +97,8 @@ header_of(struct http_text name)
 	name.data += prefix;
 	name.length -= prefix;
 	for (i = 0; i < HEADER_MAX; i++)
-		if (http_text_is(name, headers[i].name))
+		if (name.length == headers[i].length &&
+		    http_text_is(name, headers[i].name))
 			break;
 	return i;
 }
