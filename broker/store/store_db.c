@@ -55,6 +55,7 @@ db_statement(struct db *db, const char *sql)
 	for (i = 0; i < db->cached_count; i++) {
 		if (db->cached[i].sql != sql)
 			continue;
+		/* What is bound may be gone since; it is not looked at before this. */
 		(void)sqlite3_reset(db->cached[i].statement);
 		(void)sqlite3_clear_bindings(db->cached[i].statement);
 		return db->cached[i].statement;
@@ -112,7 +113,6 @@ db_finish(sqlite3_stmt *statement)
 	if (!statement) /* it could not be prepared; the step has said so */
 		return;
 	(void)sqlite3_reset(statement);
-	(void)sqlite3_clear_bindings(statement);
 }
 
 int
