@@ -22,9 +22,9 @@ struct rsa_verifier {
 	BN_MONT_CTX *montgomery;
 	BN_CTX *scratch;
 	BIGNUM *signature;
-	BIGNUM *base; /* the signature in Montgomery form */
 	BIGNUM *power;
-	BIGNUM *encoded; /* the encoded message, with a digest of zeros */
+	BIGNUM *factor;  /* what raising multiplies every power by */
+	BIGNUM *encoded; /* the encoded message with a digest of zeros, times that */
 	BIGNUM *digest;
 	BIGNUM *expected;
 };
@@ -69,24 +69,60 @@ read_key(struct rsa_verifier *verifier, const EVP_PKEY *key)
 	    BN_num_bits(verifier->exponent) > 1;
 }
 
+/* Montgomery's multiplication: power = power * by / R modulo the modulus. */
+static bool
+multiply(struct rsa_verifier *verifier, const BIGNUM *by)
+{
+	return BN_mod_mul_montgomery(verifier->power, verifier->power, by,
+		   verifier->montgomery, verifier->scratch) == 1;
+}
+
+/* RSAVP1 (RFC 8017, 5.2.2) but for a factor: power = signature ^ exponent * factor
+ * modulo the modulus, from the exponent's highest bit down. Each multiplication divides
+ * by R, and how often that happens depends on the exponent alone. So the factor is the
+ * same for every signature, and is what the signature 1 is raised to. */
+static bool
+raise(struct rsa_verifier *verifier)
+{
+	int bit = BN_num_bits(verifier->exponent) - 1;
+
+	if (!BN_copy(verifier->power, verifier->signature))
+		return false;
+	while (bit-- > 0)
+		if (!multiply(verifier, verifier->power) ||
+		    (BN_is_bit_set(verifier->exponent, bit) &&
+			!multiply(verifier, verifier->signature)))
+			return false;
+	return true;
+}
+
+static bool
+find_factor(struct rsa_verifier *verifier)
+{
+	return BN_one(verifier->signature) == 1 && raise(verifier) &&
+	    BN_copy(verifier->factor, verifier->power) &&
+	    BN_mod_mul(verifier->encoded, verifier->encoded, verifier->factor,
+		verifier->modulus, verifier->scratch) == 1;
+}
+
 static bool
 prepare(struct rsa_verifier *verifier)
 {
 	verifier->montgomery = BN_MONT_CTX_new();
 	verifier->scratch = BN_CTX_new();
 	verifier->signature = BN_new();
-	verifier->base = BN_new();
 	verifier->power = BN_new();
+	verifier->factor = BN_new();
 	verifier->encoded = BN_new();
 	verifier->digest = BN_new();
 	verifier->expected = BN_new();
 	verifier->size = (size_t)BN_num_bytes(verifier->modulus);
 	return verifier->montgomery && verifier->scratch && verifier->signature &&
-	    verifier->base && verifier->power && verifier->encoded &&
+	    verifier->power && verifier->factor && verifier->encoded &&
 	    verifier->digest && verifier->expected && verifier->size >= SIZE_MIN &&
 	    BN_MONT_CTX_set(
 		verifier->montgomery, verifier->modulus, verifier->scratch) == 1 &&
-	    encode(verifier);
+	    encode(verifier) && find_factor(verifier);
 }
 
 struct rsa_verifier *
@@ -111,8 +147,8 @@ rsa_verifier_free(struct rsa_verifier *verifier)
 	BN_MONT_CTX_free(verifier->montgomery);
 	BN_CTX_free(verifier->scratch);
 	BN_free(verifier->signature);
-	BN_free(verifier->base);
 	BN_free(verifier->power);
+	BN_free(verifier->factor);
 	BN_free(verifier->encoded);
 	BN_free(verifier->digest);
 	BN_free(verifier->expected);
@@ -125,42 +161,17 @@ rsa_verifier_size(const struct rsa_verifier *verifier)
 	return verifier->size;
 }
 
-/* power = power * factor, one Montgomery form less. */
-static bool
-multiply(struct rsa_verifier *verifier, const BIGNUM *factor)
-{
-	return BN_mod_mul_montgomery(verifier->power, verifier->power, factor,
-		   verifier->montgomery, verifier->scratch) == 1;
-}
-
-/* RSAVP1 (RFC 8017, 5.2.2): power = signature ^ exponent modulo the modulus, from the
- * exponent's highest bit down. Its lowest bit is set: the multiplication for it is by
- * the plain signature, which also takes the result out of Montgomery form. */
-static bool
-raise(struct rsa_verifier *verifier)
-{
-	int bit = BN_num_bits(verifier->exponent) - 1;
-
-	if (BN_to_montgomery(verifier->base, verifier->signature, verifier->montgomery,
-		verifier->scratch) != 1 ||
-	    !BN_copy(verifier->power, verifier->base))
-		return false;
-	while (--bit > 0)
-		if (!multiply(verifier, verifier->power) ||
-		    (BN_is_bit_set(verifier->exponent, bit) &&
-			!multiply(verifier, verifier->base)))
-			return false;
-	return multiply(verifier, verifier->power) &&
-	    multiply(verifier, verifier->signature);
-}
-
-/* Both have the modulus's length, so that they are the same bytes when they are the
- * same number. */
+/* The power of a good signature is the encoded message times the factor. The factor has
+ * an inverse, so the power of no other is. */
 static bool
 is_expected(struct rsa_verifier *verifier, const uint8_t *digest)
 {
 	return BN_bin2bn(digest, CRYPTO_SHA256_SIZE, verifier->digest) &&
-	    BN_uadd(verifier->expected, verifier->encoded, verifier->digest) == 1 &&
+	    BN_mul(verifier->expected, verifier->digest, verifier->factor,
+		verifier->scratch) == 1 &&
+	    BN_uadd(verifier->expected, verifier->expected, verifier->encoded) == 1 &&
+	    BN_nnmod(verifier->expected, verifier->expected, verifier->modulus,
+		verifier->scratch) == 1 &&
 	    BN_ucmp(verifier->power, verifier->expected) == 0;
 }
 
