@@ -32,7 +32,8 @@ void text_cut(char *text, size_t most);
 bool text_to_u64(const char *text, size_t length, uint64_t most, uint64_t *ret_value);
 
 /* Base64 with the standard alphabet and padding (RFC 4648 section 4), strict: no
- * white space, exact padding, unused bits zero. `size` is the room at `bytes`.
+ * white space, exact padding, unused bits zero. `size` is the room at `bytes`, which may
+ * be the place of the text.
  * 0, or -EINVAL for ill-formed text, -ENOSPC when it does not fit. */
 int base64_decode(
     const char *text, size_t length, uint8_t *bytes, size_t size, size_t *ret_length);

@@ -14,7 +14,7 @@
 #include "httpd/page.h"
 #include "httpd/respond.h"
 
-/* Room for the signature of a key of up to 8192 bits. */
+/* Bytes of the signature by a key of 8192 bits, as in messages.def. */
 #define SIGNATURE_BYTES_MAX 1024
 
 #define PREFIX "kick-event-"
@@ -38,15 +38,6 @@ is_time(const char *text, size_t length)
 	return time_parse(text, length, &ms) == 0;
 }
 
-static bool
-is_signature(const char *text, size_t length)
-{
-	uint8_t bytes[SIGNATURE_BYTES_MAX];
-	size_t decoded;
-
-	return base64_decode(text, length, bytes, sizeof(bytes), &decoded) == 0;
-}
-
 enum header {
 	MESSAGE_ID,
 	SUBSCRIPTION_ID,
@@ -65,14 +56,14 @@ static const struct {
 	size_t length;
 	size_t most;
 	bool optional;
-	bool (*check)(const char *text, size_t length);
+	bool (*check)(const char *text, size_t length); /* NULL: it is decoded */
 } headers[HEADER_MAX] = {
 	[MESSAGE_ID] = { NAME("message-id"), 128, false, is_visible },
 	[SUBSCRIPTION_ID] = { NAME("subscription-id"), 128, true, is_visible },
 	[TIMESTAMP] = { NAME("message-timestamp"), 64, false, is_time },
 	[TYPE] = { NAME("type"), 128, false, is_visible },
 	[VERSION] = { NAME("version"), 16, false, is_visible },
-	[SIGNATURE] = { NAME("signature"), 2048, false, is_signature },
+	[SIGNATURE] = { NAME("signature"), 2048, false, NULL },
 };
 
 static void
@@ -152,9 +143,22 @@ check_values(struct request *request, const struct http_span *values, char **tex
 			continue;
 		texts[i] = terminate(request, values[i]);
 		if (values[i].length > headers[i].most ||
-		    !headers[i].check(texts[i], values[i].length))
+		    (headers[i].check && !headers[i].check(texts[i], values[i].length)))
 			return LINK_COUNT_refused_header_form;
 	}
+	return LINK_COUNT_MAX;
+}
+
+/* The signature in the place of its text, which is longer and is not needed again. */
+static enum link_counter
+decode_signature(char *text, size_t length, struct proto_bytes *ret_signature)
+{
+	uint8_t *bytes = (uint8_t *)text;
+	size_t decoded;
+
+	if (base64_decode(text, length, bytes, SIGNATURE_BYTES_MAX, &decoded) < 0)
+		return LINK_COUNT_refused_header_form;
+	*ret_signature = (struct proto_bytes){ bytes, decoded };
 	return LINK_COUNT_MAX;
 }
 
@@ -201,10 +205,14 @@ page_delivery(struct request *request)
 {
 	struct http_span values[HEADER_MAX] = { 0 };
 	char *texts[HEADER_MAX];
+	struct proto_bytes signature;
 	enum link_counter wrong = find_values(request, values);
 
 	if (wrong == LINK_COUNT_MAX)
 		wrong = check_values(request, values, texts);
+	if (wrong == LINK_COUNT_MAX)
+		wrong = decode_signature(
+		    texts[SIGNATURE], values[SIGNATURE].length, &signature);
 	if (wrong != LINK_COUNT_MAX) {
 		link_count(request->httpd->link, wrong);
 		refuse(request);
@@ -216,7 +224,7 @@ page_delivery(struct request *request)
 		    .timestamp = texts[TIMESTAMP],
 		    .type = texts[TYPE],
 		    .version = texts[VERSION],
-		    .signature = texts[SIGNATURE],
+		    .signature = signature,
 		    .content_type = note(request, "content-type", 256),
 		    .user_agent = note(request, "user-agent", 512),
 		    .body = { (const uint8_t *)request_body(request),

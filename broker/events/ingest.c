@@ -113,9 +113,10 @@ work_check(struct check_job *base, struct kick_checker *checker)
 	const struct proto_delivery *delivery = &job->msg.delivery;
 
 	kick_checker_use(checker, job->keys);
-	job->verdict = kick_checker_verify(checker, job->row.received_at,
-	    delivery->message_id, delivery->timestamp, delivery->body.data,
-	    delivery->body.length, delivery->signature, &job->signer);
+	job->verdict =
+	    kick_checker_verify(checker, job->row.received_at, delivery->message_id,
+		delivery->timestamp, delivery->body.data, delivery->body.length,
+		delivery->signature.data, delivery->signature.length, &job->signer);
 	if (job->verdict == KICK_GOOD)
 		kick_event_read(delivery->type, job->row.version, delivery->body.data,
 		    delivery->body.length, &job->view);
@@ -310,7 +311,8 @@ fill(struct ingest_job *job)
 	row->flags = flags_of(job);
 	row->subscription_id = delivery->subscription_id;
 	row->timestamp = delivery->timestamp;
-	row->signature = delivery->signature;
+	row->signature = delivery->signature.data;
+	row->signature_length = delivery->signature.length;
 	row->content_type = delivery->content_type;
 	row->user_agent = delivery->user_agent;
 	row->body = delivery->body.data;

@@ -270,7 +270,7 @@ kick_checker_use(struct kick_checker *checker, const struct kick_keys *keys)
 enum kick_verdict
 kick_checker_verify(struct kick_checker *checker, int64_t now, const char *id,
     const char *timestamp, const uint8_t *body, size_t body_length,
-    const char *signature, enum kick_key_use *ret_use)
+    const uint8_t *signature, size_t signature_length, enum kick_key_use *ret_use)
 {
 	enum kick_key_use use =
 	    kick_keys_is_synthetic(id) ? KICK_KEY_synthetic : KICK_KEY_platform;
@@ -282,8 +282,8 @@ kick_checker_verify(struct kick_checker *checker, int64_t now, const char *id,
 
 		if (checker->keys[i].use != use || is_over(checker->keys[i].until, now))
 			continue;
-		one = kick_verify(
-		    checker->keys[i].key, id, timestamp, body, body_length, signature);
+		one = kick_verify(checker->keys[i].key, id, timestamp, body,
+		    body_length, signature, signature_length);
 		if (one == KICK_GOOD) {
 			*ret_use = use;
 			return KICK_GOOD;

@@ -99,6 +99,6 @@ void kick_checker_use(struct kick_checker *checker, const struct kick_keys *keys
  * clock ms). *ret_use says by which it is good, and is set for KICK_GOOD only. */
 enum kick_verdict kick_checker_verify(struct kick_checker *checker, int64_t now,
     const char *id, const char *timestamp, const uint8_t *body, size_t body_length,
-    const char *signature, enum kick_key_use *ret_use);
+    const uint8_t *signature, size_t signature_length, enum kick_key_use *ret_use);
 
 #endif

@@ -169,18 +169,15 @@ digest_delivery(struct kick_key *key, const char *id, const char *timestamp,
 
 enum kick_verdict
 kick_verify(struct kick_key *key, const char *id, const char *timestamp,
-    const uint8_t *body, size_t body_length, const char *signature)
+    const uint8_t *body, size_t body_length, const uint8_t *signature,
+    size_t signature_length)
 {
-	uint8_t bytes[KICK_KEY_BITS_MAX / 8];
 	uint8_t digest[CRYPTO_SHA256_SIZE];
-	size_t length;
 
-	if (base64_decode(signature, strlen(signature), bytes, sizeof(bytes), &length) <
-		0 ||
-	    length != rsa_verifier_size(key->verifier))
+	if (signature_length != rsa_verifier_size(key->verifier))
 		return KICK_MALFORMED;
 	if (!digest_delivery(key, id, timestamp, body, body_length, digest))
 		return KICK_WRONG;
-	return rsa_verifier_check(key->verifier, bytes, digest) ? KICK_GOOD
-								: KICK_WRONG;
+	return rsa_verifier_check(key->verifier, signature, digest) ? KICK_GOOD
+								    : KICK_WRONG;
 }

@@ -30,15 +30,15 @@ const char *kick_key_id(const struct kick_key *key);
 
 enum kick_verdict {
 	KICK_GOOD,
-	KICK_MALFORMED, /* the signature is no strict base64 of the key's length */
+	KICK_MALFORMED, /* the signature has another length than the key */
 	KICK_WRONG,     /* it is not the signature of these bytes */
 };
 
 /* Checks RSASSA-PKCS1-v1_5 with SHA-256 over `id`, ".", `timestamp`, "." and the body
  * byte for byte. The key keeps its context between calls, so one key serves one
  * thread. */
-enum kick_verdict
-kick_verify(struct kick_key *key, const char *id, const char *timestamp,
-    const uint8_t *body, size_t body_length, const char *signature);
+enum kick_verdict kick_verify(struct kick_key *key, const char *id,
+    const char *timestamp, const uint8_t *body, size_t body_length,
+    const uint8_t *signature, size_t signature_length);
 
 #endif

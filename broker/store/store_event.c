@@ -17,9 +17,6 @@
 #include "common/text.h"
 #include "common/time.h"
 
-/* Bytes of an RSA key of 8192 bits. */
-#define SIGNATURE_MAX 1024
-
 static const char insert_event[] =
     "INSERT INTO events (seq, platform, message_id, type, version, received_at, "
     "occurred_at, broadcaster_id, broadcaster_name, flags, subscription_id, timestamp, "
@@ -85,21 +82,6 @@ put_id(struct db *db, const struct store_delivery *delivery, uint64_t *ret_seq)
 	return 1;
 }
 
-/* Base64 has one form for each row of bytes, so these tell what was received; what is
- * no base64 stays text. */
-static void
-bind_signature(
-    sqlite3_stmt *statement, const char *signature, uint8_t bytes[static SIGNATURE_MAX])
-{
-	size_t length;
-	bool read = base64_decode(signature, strlen(signature), bytes, SIGNATURE_MAX,
-			&length) == 0;
-
-	db_bind_text(statement, 13, read ? "" : signature);
-	if (read && length > 0)
-		db_bind_bytes(statement, 20, bytes, length);
-}
-
 /* What is known of an event when its row is written. */
 struct row {
 	uint64_t seq;
@@ -111,7 +93,6 @@ struct row {
 static int
 put_row(struct db *db, const struct store_delivery *delivery, const struct row *row)
 {
-	uint8_t signature[SIGNATURE_MAX];
 	sqlite3_stmt *statement = db_statement(db, insert_event);
 
 	db_bind_number(statement, 1, (int64_t)row->seq);
@@ -128,7 +109,7 @@ put_row(struct db *db, const struct store_delivery *delivery, const struct row *
 	    statement, 10, delivery->flags | (row->first ? EVENT_DUPLICATE : 0U));
 	db_bind_text(statement, 11, delivery->subscription_id);
 	db_bind_text(statement, 12, delivery->timestamp);
-	bind_signature(statement, delivery->signature, signature);
+	db_bind_text(statement, 13, ""); /* as base64, in rows of before */
 	db_bind_text(statement, 14, delivery->content_type);
 	db_bind_text(statement, 15, delivery->user_agent);
 	db_bind_bytes(statement, 16, row->digest, sizeof(row->digest));
@@ -137,6 +118,9 @@ put_row(struct db *db, const struct store_delivery *delivery, const struct row *
 		db_bind_number(statement, 18, (int64_t)row->first);
 	if (row->key.length > 0)
 		db_bind_bytes(statement, 19, row->key.bytes, row->key.length);
+	if (delivery->signature_length > 0)
+		db_bind_bytes(
+		    statement, 20, delivery->signature, delivery->signature_length);
 	return db_run(db, statement);
 }
 
@@ -178,7 +162,6 @@ store_event_put_own(struct db *db, const struct store_own_event *own)
 		.broadcaster_name = own->broadcaster_name,
 		.flags = EVENT_OWN,
 		.timestamp = timestamp,
-		.signature = "",
 		.content_type = "application/json",
 		.body = (const uint8_t *)own->body,
 		.body_length = strlen(own->body),

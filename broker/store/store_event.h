@@ -27,7 +27,8 @@ struct store_delivery {
 	uint32_t flags;
 	const char *subscription_id;
 	const char *timestamp;
-	const char *signature;
+	const uint8_t *signature;
+	size_t signature_length; /* 0: there is none */
 	const char *content_type;
 	const char *user_agent;
 	const uint8_t *body;

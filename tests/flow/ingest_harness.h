@@ -352,7 +352,7 @@ teardown(void **state)
 struct signed_delivery {
 	char id[64];
 	char timestamp[64];
-	char signature[400];
+	uint8_t signature[512];
 	struct proto_msg msg;
 };
 
@@ -362,19 +362,16 @@ sign(struct signed_delivery *delivery, EVP_PKEY *key)
 	const struct proto_bytes *body = &delivery->msg.delivery.body;
 	struct buf message = BUF_EMPTY;
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	uint8_t raw[512];
-	size_t size = sizeof(raw);
-	char *text;
+	size_t size = sizeof(delivery->signature);
 
 	buf_printf(&message, "%s.%s.", delivery->id, delivery->timestamp);
 	buf_add(&message, body->data, body->length);
 	assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key), 1);
-	assert_int_equal(EVP_DigestSign(context, raw, &size, buf_bytes(&message),
-			     buf_length(&message)),
+	assert_int_equal(EVP_DigestSign(context, delivery->signature, &size,
+			     buf_bytes(&message), buf_length(&message)),
 	    1);
-	text = base64_encode(raw, size);
-	memcpy(delivery->signature, text, strlen(text) + 1);
-	free(text);
+	delivery->msg.delivery.signature =
+	    (struct proto_bytes){ .data = delivery->signature, .length = size };
 	EVP_MD_CTX_free(context);
 	buf_clear(&message);
 }
@@ -392,7 +389,6 @@ make_delivery(struct signed_delivery *delivery, const char *id, int64_t age_s,
 		    .timestamp = delivery->timestamp,
 		    .type = "channel.followed",
 		    .version = "1",
-		    .signature = delivery->signature,
 		    .content_type = "application/json",
 		    .user_agent = "Go-http-client/1.1",
 		    .body = { .data = body, .length = length } } };

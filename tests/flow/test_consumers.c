@@ -37,7 +37,6 @@ run_fill(struct store_job *job, struct db *db)
 			.version = 1,
 			.received_at = 1,
 			.timestamp = "t",
-			.signature = "s",
 			.body = (const uint8_t *)"{}",
 			.body_length = 2 };
 		uint64_t seq;

@@ -35,7 +35,6 @@ run_fill(struct store_job *job, struct db *db)
 			.received_at = 1,
 			.flags = fill->flags,
 			.timestamp = "t",
-			.signature = "s",
 			.body = fill->body,
 			.body_length = fill->length };
 		uint64_t seq;

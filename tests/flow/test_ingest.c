@@ -216,7 +216,7 @@ a_wrong_signature_is_refused(void **state)
 	delivery.msg.delivery.message_id = "01B";
 	expect_refused(&delivery);
 	make_delivery(&delivery, "01A", 0, ours, sizeof(ours) - 1);
-	delivery.msg.delivery.signature = "AAAA";
+	delivery.msg.delivery.signature.length = 3;
 	expect_refused(&delivery);
 	assert_int_equal(stats()->refused_signature, 4);
 	assert_int_equal(stats()->refused_stale, 0);
@@ -284,7 +284,7 @@ moved_borders_are_refused(void **state)
 
 			moved.msg.delivery.message_id = id;
 			moved.msg.delivery.timestamp = timestamp;
-			moved.msg.delivery.signature = moved.signature;
+			moved.msg.delivery.signature.data = moved.signature;
 			moved.msg.delivery.body =
 			    (struct proto_bytes){ .data = (uint8_t *)end + 1,
 				    .length = strlen(end + 1) };

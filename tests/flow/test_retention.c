@@ -41,7 +41,6 @@ run_put(struct store_job *base, struct db *db)
 			.version = 1,
 			.received_at = put->received_at,
 			.timestamp = "",
-			.signature = "",
 			.body = (const uint8_t *)"{}",
 			.body_length = 2 };
 		uint64_t seq;

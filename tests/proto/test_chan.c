@@ -285,7 +285,7 @@ the_longest_frame_is_taken(void **state)
 		    .timestamp = "t",
 		    .type = "t",
 		    .version = "1",
-		    .signature = "s",
+		    .signature = { .data = (uint8_t *)body, .length = 1 },
 		    .body = { .data = (uint8_t *)body, .length = 3000 } } };
 	struct buf frame = frame_of(&msg);
 	struct asked asked = { .rid = 0 };

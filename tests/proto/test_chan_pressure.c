@@ -35,12 +35,14 @@ a_paused_chan_takes_nothing(void **state)
 static struct proto_msg
 big_delivery(size_t size)
 {
+	static uint8_t signature[1];
+
 	return (struct proto_msg){ .type = MSG_delivery,
 		.delivery = { .message_id = "i",
 		    .timestamp = "t",
 		    .type = "t",
 		    .version = "1",
-		    .signature = "s",
+		    .signature = { .data = signature, .length = 1 },
 		    .body = { .data = xcalloc(1, size), .length = size } } };
 }
 

@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9/"
 PLATFORM = {name: NOWHERE for name in ("authorize_url", "token_url", "revoke_url", "api_url")}
 FORGED = {"message_id": "01", "timestamp": "2026-01-18T10:00:00Z", "type": "channel.followed",
-          "version": "1", "signature": "AAAA", "body": b"{}"}
+          "version": "1", "signature": b"AAA", "body": b"{}"}
 
 
 class LinkEnd:

@@ -13,7 +13,8 @@ import pytest
 from tests.lib.front import Front, Reader
 from tests.lib.stopwatch import Stopwatch
 
-SIGNATURE = base64.b64encode(bytes(256)).decode()
+SIGNATURE_BYTES = bytes(range(256))
+SIGNATURE = base64.b64encode(SIGNATURE_BYTES).decode()
 GOOD = {
     "Content-Type": "application/json",
     "Kick-Event-Message-Id": "01JQPKZ3MGK4SXS6G4F5Z2V1AA",
@@ -61,7 +62,7 @@ def test_a_delivery_is_passed_on_byte_for_byte(front, broker):
         "message_id": GOOD["Kick-Event-Message-Id"],
         "subscription_id": GOOD["Kick-Event-Subscription-Id"],
         "timestamp": GOOD["Kick-Event-Message-Timestamp"], "type": "chat.message.sent",
-        "version": "1", "signature": SIGNATURE, "content_type": "application/json",
+        "version": "1", "signature": SIGNATURE_BYTES, "content_type": "application/json",
         "user_agent": "Go-http-client/1.1", "body": body}
 
 

@@ -30,6 +30,9 @@
 #define STAMP "2025-04-01T07:56:19Z"
 #define BODY "{}"
 
+/* Bytes of one by a key of 2048 bits. */
+#define SIGNATURE_SIZE 256
+
 static EVP_PKEY *signers[SIGNERS];
 static char *pems[SIGNERS];
 static char ids[SIGNERS][KICK_KEY_ID_SIZE];
@@ -80,12 +83,12 @@ free_signers(void **state)
 }
 
 /* The caller frees. */
-static char *
+static uint8_t *
 sign(int signer, const char *id)
 {
 	char *message = xasprintf("%s.%s.%s", id, STAMP, BODY);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	uint8_t bytes[256];
+	uint8_t bytes[SIGNATURE_SIZE];
 	size_t length = sizeof(bytes);
 
 	assert_int_equal(
@@ -95,16 +98,17 @@ sign(int signer, const char *id)
 	    1);
 	EVP_MD_CTX_free(context);
 	free(message);
-	return base64_encode(bytes, length);
+	assert_int_equal(length, SIGNATURE_SIZE);
+	return xmemdup(bytes, length);
 }
 
 static enum kick_verdict
 check_at(struct kick_checker *checker, int signer, const char *id, int64_t now)
 {
 	enum kick_key_use use = (enum kick_key_use)99;
-	char *signature = sign(signer, id);
+	uint8_t *signature = sign(signer, id);
 	enum kick_verdict verdict = kick_checker_verify(checker, now, id, STAMP,
-	    (const uint8_t *)BODY, strlen(BODY), signature, &use);
+	    (const uint8_t *)BODY, strlen(BODY), signature, SIGNATURE_SIZE, &use);
 
 	free(signature);
 	if (verdict == KICK_GOOD)
@@ -257,7 +261,7 @@ read_in_a_thread(void *arg)
 {
 	struct reader *reader = arg;
 	struct kick_checker *checker = kick_checker_new();
-	char *signature = sign(0, ID);
+	uint8_t *signature = sign(0, ID);
 	int i;
 
 	for (i = 0; i < 200; i++) {
@@ -265,7 +269,7 @@ read_in_a_thread(void *arg)
 
 		kick_checker_use(checker, reader->keys);
 		if (kick_checker_verify(checker, NOW, ID, STAMP, (const uint8_t *)BODY,
-			strlen(BODY), signature, &use) == KICK_GOOD)
+			strlen(BODY), signature, SIGNATURE_SIZE, &use) == KICK_GOOD)
 			reader->good++;
 	}
 	kick_keys_unref(reader->keys);

@@ -114,9 +114,20 @@ verify(const struct sample *sample)
 {
 	/* Memory of exactly that size, so that reading on is seen. */
 	uint8_t *body = xmemdup(sample->body, sample->length);
-	enum kick_verdict verdict = kick_verify(key, sample->id, sample->timestamp,
-	    sample->length ? body : NULL, sample->length, sample->signature);
+	uint8_t *signature = xmalloc(sizeof(sample->signature));
+	enum kick_verdict verdict = KICK_MALFORMED;
+	size_t size = 0;
 
+	/* As the front does. */
+	if (base64_decode(sample->signature, strlen(sample->signature), signature,
+		sizeof(sample->signature), &size) == 0) {
+		uint8_t *exact = xmemdup(signature, size);
+
+		verdict = kick_verify(key, sample->id, sample->timestamp,
+		    sample->length ? body : NULL, sample->length, exact, size);
+		free(exact);
+	}
+	free(signature);
 	free(body);
 	return verdict;
 }

@@ -69,7 +69,8 @@ put_one(struct db *db, unsigned number, int64_t at)
 		.broadcaster_id = "123",
 		.broadcaster_name = "streamer",
 		.timestamp = "2026-01-01T00:00:00Z",
-		.signature = "signature",
+		.signature = (const uint8_t *)"signature",
+		.signature_length = 9,
 		.body = body,
 		.body_length = sizeof(body) };
 	uint64_t seq;

@@ -100,7 +100,6 @@ run_putting(struct store_job *job, struct db *db)
 			.version = 1,
 			.received_at = putting->sent_at ? putting->sent_at : NOW,
 			.timestamp = "",
-			.signature = "",
 			.body = (const uint8_t *)"{}",
 			.body_length = 2,
 			.content = { .rule = putting->rule,
@@ -288,7 +287,6 @@ run_storing(struct store_job *job, struct db *db)
 		.version = 1,
 		.received_at = NOW,
 		.timestamp = "",
-		.signature = "",
 		.body = (const uint8_t *)"{}",
 		.body_length = 2 };
 	uint64_t seq;

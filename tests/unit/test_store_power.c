@@ -360,7 +360,8 @@ submit(struct event_job *put, unsigned number)
 		.version = 1,
 		.received_at = 1750000000000 + number,
 		.timestamp = "2025-06-15T15:06:40Z",
-		.signature = "c2ln",
+		.signature = (const uint8_t *)"sig",
+		.signature_length = 3,
 		.body = put->body,
 		.body_length = 200 + number % 1000,
 		.content = { .rule = STORE_CONTENT_BODY, .window_ms = 10000 } };

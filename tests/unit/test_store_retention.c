@@ -70,7 +70,6 @@ put_events(struct db *db, void *arg)
 			.version = 1,
 			.received_at = putting->received_at + i * putting->step,
 			.timestamp = "",
-			.signature = "",
 			.body = body,
 			.body_length = putting->size };
 		uint64_t seq;
@@ -367,7 +366,6 @@ put_contents(struct db *db, void *arg)
 			.version = 1,
 			.received_at = NOW,
 			.timestamp = "",
-			.signature = "",
 			.body = (const uint8_t *)"{}",
 			.body_length = 2,
 			.content = { .rule = STORE_CONTENT_IDS, .born = call->born },
