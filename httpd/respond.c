@@ -89,10 +89,14 @@ add_header(struct buf *out, const char *name, const char *value)
 static void
 add_number(struct buf *out, const char *name, size_t number)
 {
-	char text[24];
+	char text[24] = "";
+	char *at = text + sizeof(text) - 1;
 
-	(void)snprintf(text, sizeof(text), "%zu", number);
-	add_header(out, name, text);
+	/* In every answer, where printf would be a tenth of the work. */
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	add_header(out, name, at);
 }
 
 static void
