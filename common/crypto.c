@@ -84,6 +84,39 @@ crypto_sha256(
 	must(EVP_Digest(bytes, length, digest, NULL, sha256, NULL));
 }
 
+struct crypto_hasher {
+	EVP_MD_CTX *context;
+};
+
+struct crypto_hasher *
+crypto_hasher_new(void)
+{
+	struct crypto_hasher *hasher = xcalloc(1, sizeof(*hasher));
+
+	(void)pthread_once(&sha256_once, fetch_sha256);
+	hasher->context = EVP_MD_CTX_new();
+	must(hasher->context != NULL);
+	return hasher;
+}
+
+void
+crypto_hasher_sha256(struct crypto_hasher *hasher, const void *bytes, size_t length,
+    uint8_t digest[static CRYPTO_SHA256_SIZE])
+{
+	must(EVP_DigestInit_ex2(hasher->context, sha256, NULL));
+	must(EVP_DigestUpdate(hasher->context, bytes, length));
+	must(EVP_DigestFinal_ex(hasher->context, digest, NULL));
+}
+
+void
+crypto_hasher_free(struct crypto_hasher *hasher)
+{
+	if (!hasher)
+		return;
+	EVP_MD_CTX_free(hasher->context);
+	free(hasher);
+}
+
 void
 crypto_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
     uint8_t digest[static CRYPTO_SHA256_SIZE])

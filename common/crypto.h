@@ -32,6 +32,13 @@ void crypto_random(void *bytes, size_t length);
 void crypto_sha256(
     const void *bytes, size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE]);
 
+/* The same with memory that is kept between calls, for one thread. The caller frees. */
+struct crypto_hasher *crypto_hasher_new(void);
+void crypto_hasher_sha256(struct crypto_hasher *hasher, const void *bytes,
+    size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE]);
+/* NULL is allowed. */
+void crypto_hasher_free(struct crypto_hasher *hasher);
+
 /* HMAC-SHA256 (RFC 2104) of `bytes` under a key of any length. */
 void crypto_hmac_sha256(const void *key, size_t key_length, const void *bytes,
     size_t length, uint8_t digest[static CRYPTO_SHA256_SIZE]);

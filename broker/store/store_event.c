@@ -132,7 +132,8 @@ store_event_put(struct db *db, const struct store_delivery *delivery, uint64_t *
 
 	if (result <= 0)
 		return result;
-	crypto_sha256(delivery->body, delivery->body_length, row.digest);
+	crypto_hasher_sha256(
+	    db->hasher, delivery->body, delivery->body_length, row.digest);
 	result = store_content_put(db, &delivery->content, row.digest,
 	    delivery->occurred_at ? delivery->occurred_at : delivery->received_at,
 	    row.seq, &row.first, &row.key);

@@ -13,6 +13,7 @@
 /* Different statements in the whole broker. */
 #define DB_STATEMENTS_MAX 192
 
+struct crypto_hasher;
 struct store_known;
 
 struct db_cached {
@@ -29,6 +30,7 @@ struct db {
 	uint64_t last_seq; /* of events; ahead of the database in a transaction */
 	int wal_pages;     /* after the last commit */
 	struct store_known *known;
+	struct crypto_hasher *hasher;
 };
 
 /* Opens, configures and migrates; see store_open. On failure nothing stays open. */

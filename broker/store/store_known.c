@@ -18,18 +18,19 @@
 static const char insert_id[] =
     "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO NOTHING";
-/* One statement for many rows takes a third of the time: between rows it stays where it
- * is in the table. */
-#define ROWS 16
-#define FOUR(row) row "," row "," row "," row
-#define SIXTEEN(row) FOUR(row) "," FOUR(row) "," FOUR(row) "," FOUR(row)
+/* One statement for many rows: between those of message ids it stays where it is in the
+ * table, which takes half the time. */
+#define ROWS 32
+#define TWO(row) row "," row
+#define EIGHT(row) TWO(row) "," TWO(row) "," TWO(row) "," TWO(row)
+#define ALL(row) EIGHT(row) "," EIGHT(row) "," EIGHT(row) "," EIGHT(row)
 static const char insert_ids[] =
-    "INSERT INTO message_ids (message_id, seq, received_at) VALUES " SIXTEEN(
+    "INSERT INTO message_ids (message_id, seq, received_at) VALUES " ALL(
 	"(?, ?, ?)") " ON CONFLICT DO NOTHING";
 #define CONTENT_INTO "INSERT INTO contents (key, seq) VALUES "
 #define CONTENT_AGAIN " ON CONFLICT (key) DO UPDATE SET seq = excluded.seq"
 static const char insert_content[] = CONTENT_INTO "(?, ?)" CONTENT_AGAIN;
-static const char insert_contents[] = CONTENT_INTO SIXTEEN("(?, ?)") CONTENT_AGAIN;
+static const char insert_contents[] = CONTENT_INTO ALL("(?, ?)") CONTENT_AGAIN;
 static const char select_id[] = "SELECT seq FROM message_ids WHERE message_id = ?1";
 static const char select_greatest[] = "SELECT max(message_id) FROM message_ids "
 				      "WHERE message_id < '" STORE_KNOWN_ULIDS_END "'";

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "broker/store/store_check.h"
-#include "broker/store/store_known.h"
 #include "broker/store/store_db.h"
 #include "broker/store/store_event.h"
 #include "broker/store/store_inner.h"
+#include "broker/store/store_known.h"
 #include "broker/store/store_schema.h"
 #include "broker/store/store_vfs.h"
 #include "common/alloc.h"
@@ -323,6 +323,7 @@ db_open(struct db *db, const char *path, char *error)
 	if (result == 0 && store_event_load_seq(db) < 0)
 		result = fail_sqlite(db, path, "reading the sequence", error);
 	if (result == 0) {
+		db->hasher = crypto_hasher_new();
 		db->known = store_known_new();
 		if (store_known_load(db) < 0)
 			result =
@@ -347,6 +348,8 @@ db_close(struct db *db)
 	db->cached_count = 0;
 	store_known_free(db->known);
 	db->known = NULL;
+	crypto_hasher_free(db->hasher);
+	db->hasher = NULL;
 	(void)sqlite3_close(db->handle);
 	db->handle = NULL;
 	if (db->lock_fd >= 0)

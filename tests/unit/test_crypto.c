@@ -185,6 +185,7 @@ sha256_is_that_of_the_standard(void **state)
 		    "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c"
 		    "1" },
 	};
+	struct crypto_hasher *hasher = crypto_hasher_new();
 	uint8_t digest[CRYPTO_SHA256_SIZE];
 	char text[2 * CRYPTO_SHA256_SIZE + 1];
 	size_t i;
@@ -194,10 +195,19 @@ sha256_is_that_of_the_standard(void **state)
 		crypto_sha256(vectors[i][0], strlen(vectors[i][0]), digest);
 		hex_encode(digest, sizeof(digest), text);
 		assert_string_equal(text, vectors[i][1]);
+		crypto_hasher_sha256(
+		    hasher, vectors[i][0], strlen(vectors[i][0]), digest);
+		hex_encode(digest, sizeof(digest), text);
+		assert_string_equal(text, vectors[i][1]);
 	}
 	crypto_sha256(NULL, 0, digest);
 	hex_encode(digest, sizeof(digest), text);
 	assert_string_equal(text, vectors[0][1]);
+	crypto_hasher_sha256(hasher, NULL, 0, digest);
+	hex_encode(digest, sizeof(digest), text);
+	assert_string_equal(text, vectors[0][1]);
+	crypto_hasher_free(hasher);
+	crypto_hasher_free(NULL);
 }
 
 static void
