@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_NOTES_MAX 1024
+#define STORE_NOTES_MAX 2048
 /* Twice as many places as notes, so that a search ends soon. A power of two. */
 #define STORE_NOTES_PLACES (2 * STORE_NOTES_MAX)
 /* Bytes of a key at most: a ULID or UUID as text, or what a content is known by. */
