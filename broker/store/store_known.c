@@ -79,6 +79,9 @@ id_key(const char *message_id)
 
 /* Reading. */
 
+/* What was settled may be beyond the last event, for numbers of transactions that
+ * failed are not used again. They are not after a restart either: a start does not look
+ * for events that low. */
 static int
 read_settled(struct db *db)
 {
@@ -87,6 +90,8 @@ read_settled(struct db *db)
 
 	if (result > 0)
 		clear(db->known, (uint64_t)db_column_number(statement, 0));
+	if (db->last_seq < db->known->settled_to)
+		db->last_seq = db->known->settled_to;
 	db_finish(statement);
 	return result > 0 ? 0 : result < 0 ? result : -EBADMSG;
 }

@@ -508,6 +508,31 @@ notes_outlive_their_events(void **state)
 	assert_int_equal(ask("b", 9), 10);
 }
 
+/* Numbers that a failed transaction used up are settled with the others. Events after a
+ * restart do not get them, else the next start would not look at those. */
+static void
+what_comes_after_used_up_numbers_is_known(void **state)
+{
+	struct retention_job retention = { .job = { .run = run_retention,
+					       .done = done_retention },
+		.work = { .limit = { .rows_max = 1 } } };
+	struct putting failing = {
+		.id = "f", .first = 10, .count = 5, .fail = -ENOSPC
+	};
+
+	(void)state;
+	put_many("a", 0, 3);
+	put(failing);
+	store_run_now(store, &retention.job);
+	assert_int_equal(after_restart(SETTLED), 8);
+	assert_true(stores("b"));
+	assert_int_equal(get("b"), 9);
+	assert_int_equal(count_events(), 2);
+	assert_false(stores("b"));
+	assert_false(stores("a0"));
+	assert_int_equal(get("b"), 9);
+}
+
 /* A database whose table has all that its events are known by, as versions before wrote
  * it, is not read through, and goes on where it was. */
 static void
@@ -560,6 +585,7 @@ main(void)
 		TEST(ids_of_other_kinds_are_known_too),
 		TEST(an_id_that_was_not_committed_is_not_known),
 		TEST(notes_outlive_their_events),
+		TEST(what_comes_after_used_up_numbers_is_known),
 		TEST(a_table_of_before_counts),
 		TEST(ids_that_are_rows_already_become_no_others),
 	};
