@@ -14,7 +14,7 @@
 #include "store_fixture.h"
 
 #define SECTOR 512
-#define EVENTS 8000
+#define EVENTS 11000
 #define GROUP 8
 /* Of so many calls one is an instant at which the power fails. */
 #define INSTANT 8
