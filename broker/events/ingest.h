@@ -56,10 +56,10 @@ struct ingest_stats {
 	uint64_t ill_typed; /* stored, a member is of another type than documented */
 	uint64_t late;
 	uint64_t synthetic;
-	uint64_t masked; /* stored, an anonymous person had a name in it */
+	uint64_t masked;    /* stored, an anonymous person had a name in it */
 	uint64_t strangers; /* stored, came by a subscription that is not ours */
 	uint64_t refused_signature;
-	uint64_t refused_malformed; /* of them, those that are no signature at all */
+	uint64_t refused_malformed; /* of them, those of another length */
 	uint64_t refused_stale;     /* the sum of the next three */
 	uint64_t refused_time;      /* the timestamp is none */
 	uint64_t refused_old;

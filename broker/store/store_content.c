@@ -19,11 +19,8 @@
 
 #define STRETCH_MS (2 * STORE_CONTENT_WINDOW_MAX)
 
-/* Bytes of a key: the time in seconds, big endian, and the beginning of a digest. */
-#define KEY_TIME 4
-#define KEY_DIGEST 12
+#define KEY_TIME STORE_CONTENT_KEY_TIME
 #define KEY_SIZE STORE_CONTENT_KEY_SIZE
-_Static_assert(KEY_SIZE == KEY_TIME + KEY_DIGEST, "a key is a time and a digest");
 
 static const char select_seq[] = "SELECT seq FROM contents WHERE key = ?1";
 static const char select_sent[] =
@@ -57,7 +54,7 @@ make_key(const struct store_content *content, const uint8_t *digest,
 		buf_clear(&text);
 		digest = salted;
 	}
-	memcpy(key + KEY_TIME, digest, KEY_DIGEST);
+	memcpy(key + KEY_TIME, digest, STORE_CONTENT_KEY_DIGEST);
 }
 
 /* The seq under a key: 1 and *ret_seq, 0: none, negative errno. */

@@ -28,8 +28,10 @@ enum store_content_rule {
 /* Windows are at most so long, ms. */
 #define STORE_CONTENT_WINDOW_MAX 300000
 
-/* Bytes of a key. */
-#define STORE_CONTENT_KEY_SIZE 16
+/* Bytes of a key: the time in seconds, big endian, and the beginning of a digest. */
+#define STORE_CONTENT_KEY_TIME 4
+#define STORE_CONTENT_KEY_DIGEST 12
+#define STORE_CONTENT_KEY_SIZE (STORE_CONTENT_KEY_TIME + STORE_CONTENT_KEY_DIGEST)
 
 struct store_content {
 	enum store_content_rule rule;

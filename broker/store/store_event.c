@@ -14,7 +14,6 @@
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/event_filter.h"
-#include "common/text.h"
 #include "common/time.h"
 
 static const char insert_event[] =

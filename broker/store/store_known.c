@@ -15,6 +15,9 @@
 #include "broker/store/store_known.h"
 #include "common/alloc.h"
 
+/* ULIDs are below this text for the next few thousand years. */
+#define ULIDS_END "8"
+
 static const char insert_id[] =
     "INSERT INTO message_ids (message_id, seq, received_at) VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO NOTHING";
@@ -33,7 +36,7 @@ static const char insert_content[] = CONTENT_INTO "(?, ?)" CONTENT_AGAIN;
 static const char insert_contents[] = CONTENT_INTO ALL("(?, ?)") CONTENT_AGAIN;
 static const char select_id[] = "SELECT seq FROM message_ids WHERE message_id = ?1";
 static const char select_greatest[] = "SELECT max(message_id) FROM message_ids "
-				      "WHERE message_id < '" STORE_KNOWN_ULIDS_END "'";
+				      "WHERE message_id < '" ULIDS_END "'";
 static const char select_latest[] = "SELECT max(key) FROM contents";
 static const char select_settled[] = "SELECT known_to FROM sequence WHERE id = 1";
 static const char update_settled[] = "UPDATE sequence SET known_to = ?1 WHERE id = 1";
@@ -227,7 +230,7 @@ insert_all(struct db *db, struct store_notes *notes, const char *sql_many,
 static void
 raise_greatest(struct store_known *known)
 {
-	const struct store_note_key end = id_key(STORE_KNOWN_ULIDS_END);
+	const struct store_note_key end = id_key(ULIDS_END);
 	size_t i;
 
 	for (i = known->ids.count; i-- > 0;) {
@@ -295,7 +298,7 @@ store_known_outlive(struct db *db, uint64_t seq)
 static bool
 is_above_the_table(const struct store_known *known, const struct store_note_key *key)
 {
-	const struct store_note_key end = id_key(STORE_KNOWN_ULIDS_END);
+	const struct store_note_key end = id_key(ULIDS_END);
 
 	return store_note_key_compare(key, &known->greatest_id) > 0 &&
 	    store_note_key_compare(key, &end) < 0;

@@ -23,16 +23,12 @@ struct db;
 
 struct store_known {
 	uint64_t settled_to; /* the tables know all events up to here */
-	/* What the table `message_ids` has below STORE_KNOWN_ULIDS_END is not greater
-	 * than this. */
+	/* No ULID that the table `message_ids` has is greater than this. */
 	struct store_note_key greatest_id;
 	struct store_notes ids;
 	struct store_notes contents;
 	struct store_recent recent; /* of the table `contents` */
 };
-
-/* ULIDs are below this text for the next few thousand years. */
-#define STORE_KNOWN_ULIDS_END "8"
 
 /* Memory for what is known, for the connection. The caller frees. */
 struct store_known *store_known_new(void);

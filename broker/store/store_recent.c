@@ -6,6 +6,9 @@
 #include "broker/store/store_recent.h"
 
 #define LOOKS 3
+_Static_assert(LOOKS * sizeof(uint32_t) == STORE_CONTENT_KEY_DIGEST,
+    "each look takes four bytes of the digest");
+_Static_assert(STORE_CONTENT_KEY_TIME == 4, "a time is read from four bytes");
 
 static void
 begin_generation(struct store_recent *recent)
@@ -39,7 +42,8 @@ find_bit(const uint8_t *key, unsigned look)
 {
 	uint32_t bytes;
 
-	memcpy(&bytes, key + 4 + look * sizeof(bytes), sizeof(bytes));
+	memcpy(
+	    &bytes, key + STORE_CONTENT_KEY_TIME + look * sizeof(bytes), sizeof(bytes));
 	return bytes % STORE_RECENT_BITS;
 }
 

@@ -6,8 +6,8 @@
  * checkpoint in one; here a commit is one write and one sync
  * (docs/decisions/0004-group-commit.md). What is gathered is written before anything
  * else is done with the file: before a sync, a read of the same bytes, a change of its
- * size, a lock. What a checkpoint writes begins to go to the disk at once, and not with
- * the sync at its end. So a commit that was reported is on the disk as it would be
+ * size, a lock. What a checkpoint writes begins to go to the disk by each MiB, and not
+ * with the sync at its end. So a commit that was reported is on the disk as it would be
  * without this, and what is lost with the process was not committed.
  */
 #ifndef BROKER_STORE_STORE_VFS_H

@@ -86,6 +86,19 @@ struct putting {
 	int result;
 };
 
+static struct store_delivery
+delivery_of(const char *id, int64_t received_at)
+{
+	return (struct store_delivery){ .platform = "kick",
+		.message_id = id,
+		.type = "chat.message.sent",
+		.version = 1,
+		.received_at = received_at,
+		.timestamp = "",
+		.body = (const uint8_t *)"{}",
+		.body_length = 2 };
+}
+
 static int
 run_putting(struct store_job *job, struct db *db)
 {
@@ -94,21 +107,15 @@ run_putting(struct store_job *job, struct db *db)
 	unsigned i;
 
 	for (i = putting->first; i < putting->first + putting->count; i++) {
-		struct store_delivery delivery = { .platform = "kick",
-			.message_id = id,
-			.type = "chat.message.sent",
-			.version = 1,
-			.received_at = putting->sent_at ? putting->sent_at : NOW,
-			.timestamp = "",
-			.body = (const uint8_t *)"{}",
-			.body_length = 2,
-			.content = { .rule = putting->rule,
-			    .born = putting->sent_at ? 0 : NOW,
-			    .window_ms = putting->window_ms },
-			.ret_duplicate_of = &putting->duplicate_of };
+		struct store_delivery delivery =
+		    delivery_of(id, putting->sent_at ? putting->sent_at : NOW);
 		uint64_t seq;
 
 		snprintf(id, sizeof(id), "%s%u", putting->id, i);
+		delivery.content = (struct store_content){ .rule = putting->rule,
+			.born = putting->sent_at ? 0 : NOW,
+			.window_ms = putting->window_ms };
+		delivery.ret_duplicate_of = &putting->duplicate_of;
 		memcpy(delivery.content.digest, &i, sizeof(i));
 		if (store_event_put(db, &delivery, &seq) != 1)
 			return -EINVAL;
@@ -281,14 +288,7 @@ static int
 run_storing(struct store_job *job, struct db *db)
 {
 	struct storing *storing = (struct storing *)job;
-	const struct store_delivery delivery = { .platform = "kick",
-		.message_id = storing->id,
-		.type = "chat.message.sent",
-		.version = 1,
-		.received_at = NOW,
-		.timestamp = "",
-		.body = (const uint8_t *)"{}",
-		.body_length = 2 };
+	const struct store_delivery delivery = delivery_of(storing->id, NOW);
 	uint64_t seq;
 
 	storing->stored = store_event_put(db, &delivery, &seq);
@@ -490,17 +490,24 @@ done_retention(struct store_job *job, int result)
 	assert_int_equal(result, 0);
 }
 
-static void
-notes_outlive_their_events(void **state)
+/* Deletes all events but the last; how many. */
+static uint64_t
+keep_the_last(void)
 {
 	struct retention_job retention = { .job = { .run = run_retention,
 					       .done = done_retention },
 		.work = { .limit = { .rows_max = 1 } } };
 
+	store_run_now(store, &retention.job);
+	return retention.work.deleted;
+}
+
+static void
+notes_outlive_their_events(void **state)
+{
 	(void)state;
 	put_many("a", 0, 10);
-	store_run_now(store, &retention.job);
-	assert_int_equal(retention.work.deleted, 9);
+	assert_int_equal(keep_the_last(), 9);
 	assert_int_equal(count_events(), 1);
 	assert_false(stores("a0"));
 	assert_false(stores("a9"));
@@ -513,9 +520,6 @@ notes_outlive_their_events(void **state)
 static void
 what_comes_after_used_up_numbers_is_known(void **state)
 {
-	struct retention_job retention = { .job = { .run = run_retention,
-					       .done = done_retention },
-		.work = { .limit = { .rows_max = 1 } } };
 	struct putting failing = {
 		.id = "f", .first = 10, .count = 5, .fail = -ENOSPC
 	};
@@ -523,7 +527,7 @@ what_comes_after_used_up_numbers_is_known(void **state)
 	(void)state;
 	put_many("a", 0, 3);
 	put(failing);
-	store_run_now(store, &retention.job);
+	assert_int_equal(keep_the_last(), 2);
 	assert_int_equal(after_restart(SETTLED), 8);
 	assert_true(stores("b"));
 	assert_int_equal(get("b"), 9);

@@ -338,6 +338,12 @@ base64_comes_back_for_every_length(void **state)
 		    base64_decode(text, strlen(text), back, sizeof(back), &length), 0);
 		assert_int_equal(length, i);
 		assert_memory_equal(bytes, back, i);
+		/* In the place of the text as well. */
+		assert_int_equal(base64_decode(text, strlen(text), (uint8_t *)text,
+				     strlen(text), &length),
+		    0);
+		assert_int_equal(length, i);
+		assert_memory_equal(bytes, text, i);
 		free(text);
 	}
 }
