@@ -61,9 +61,14 @@ def places_of(stops):
 
 
 def cut_off(prepared, broker, build, place):
-    """Kills there; the number of requests until then. None: the place was not reached."""
-    killed, _ = kill_at(broker, build, place)
-    return len(prepared.refreshes()) if killed else None
+    """Kills there; the number of requests until then. None: the place was not reached, which
+    happens when two of the refresh's commits met in one; it is tried three times."""
+    for _ in range(3):
+        killed, _ = kill_at(broker, build, place)
+        if killed:
+            return len(prepared.refreshes())
+        time.sleep(SHARED_S)
+    return None
 
 
 def orphans(prepared, ring):
